@@ -1,0 +1,22 @@
+"""Voltray: Spark Connect without the JVM.
+
+This file becomes `voltray/__init__.py` (see hatch_build.py). It imports nothing at load time: executors and
+the command line import `voltray` too, and must not pay for the client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+__all__ = ["__version__", "session"]
+__version__ = "0.1.0"
+
+
+def session(**settings: object) -> SparkSession:
+    """Start an embedded server over a local Ray and return an ordinary Spark Connect session to it."""
+    from voltray.driver.embedded import session as start_session
+
+    return start_session(**settings)
