@@ -1,0 +1,114 @@
+"""The command line: `voltray serve`, `voltray run`, `voltray version`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+import voltray
+from voltray.driver.settings import DEFINITIONS, SettingError, Settings, load_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def settings_flags(command: Command) -> Command:
+    """Give a command one flag for each setting."""
+    for definition in reversed(DEFINITIONS):
+        command = click.option(
+            definition.flag,
+            definition.name,
+            metavar=definition.metavar,
+            help=f"{definition.help_text} "
+            f"[{definition.environment_variable}; default: {definition.default_text}]",
+        )(command)
+    return command
+
+
+def read_settings(flags: dict[str, Any]) -> Settings:
+    """Read the settings from the flags given and the environment, or end with a usage message."""
+    try:
+        return load_settings(flags)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send log records to the standard error stream, one line each."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+
+
+def stop_on_sigterm() -> None:
+    """Make SIGTERM end the process as Ctrl-C does, so that the server and its Ray are stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Voltray: Spark Connect without the JVM, on Ray and Polars."""
+
+
+@main.command()
+@settings_flags
+def serve(**flags: Any) -> None:
+    """Run the server until it is told to stop (Ctrl-C, SIGTERM)."""
+    settings = read_settings(flags)
+    configure_logging(settings)
+    from voltray.driver.connect.server import start_server
+
+    stop_on_sigterm()
+    server = start_server(settings)
+    try:
+        click.echo(f"Voltray {voltray.__version__} is listening on sc://{server.address}")
+        server.wait()
+    except KeyboardInterrupt:
+        click.echo("Voltray is stopping", err=True)
+    finally:
+        # A second Ctrl-C must not leave Ray's processes behind.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        server.stop(settings.graceful_stop_seconds)
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@settings_flags
+@click.argument("script", type=click.Path(exists=True, dir_okay=False))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def run(script: str, args: tuple[str, ...], **flags: Any) -> None:
+    """Run SCRIPT with ARGS against an embedded server, and end with its exit code.
+
+    The script finds the server's address in SPARK_REMOTE.
+    """
+    # The server is this command's own: a free port, and quiet unless asked otherwise.
+    own_defaults = {"port": 0, "log_level": "warning"}
+    given = {name: value for name, value in flags.items() if value is not None}
+    settings = read_settings({**own_defaults, **given})
+    configure_logging(settings)
+    stop_on_sigterm()
+    from voltray.driver.embedded import run_script
+
+    sys.exit(run_script(settings, script, args))
+
+
+@main.command()
+def version() -> None:
+    """Print the versions of Voltray and of the Spark it answers as."""
+    from importlib.metadata import version as installed
+
+    click.echo(f"Voltray {voltray.__version__}")
+    for distribution in ("pyspark-client", "polars", "ray", "pyarrow"):
+        click.echo(f"{distribution} {installed(distribution)}")
+
+
+if __name__ == "__main__":
+    main()
