@@ -11,17 +11,20 @@ help: ## Show this list
 
 # The lock's packages are installed again when its text changed, the project itself when its packaging did.
 .venv/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Voltray needs Python 3.11 or newer; name one with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@cmp -s requirements.lock .venv/.locked || { \
 	  echo "Installing the packages of requirements.lock"; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; }
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock; }
 	@cp requirements.lock $@
 
 .venv/.installed: .venv/.locked pyproject.toml hatch_build.py
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
 install: .venv/.installed ## Make .venv and install the exact versions of requirements.lock
+	@:
 
 run: install ## Start an embedded server, run examples/quickstart.py against it, stop
 	@$(BIN)/voltray run examples/quickstart.py
@@ -49,7 +52,7 @@ docs: install ## Write docs/settings.md from driver/settings.py
 
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'
 	@{ sed -n '/^#/p' requirements.lock; \
 	   build/lock/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; } > build/requirements.lock
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock

@@ -1,0 +1,115 @@
+"""Sessions on real servers: `spark` on one executor, `spark3` on three executors on three Ray nodes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# What a developer's shell points at must not be what the tests talk to.
+for variable in [name for name in os.environ if name.startswith("VOLTRAY_") or name == "SPARK_REMOTE"]:
+    del os.environ[variable]
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+OBJECT_STORE_MEMORY = 300 << 20
+NODE_OBJECT_STORE_MEMORY = 120 << 20
+EXECUTOR_MEMORY = 2 << 30
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Return a session on an embedded server with one executor."""
+    import voltray
+
+    session = voltray.session(
+        executors=1,
+        executor_cpus=2,
+        executor_memory=EXECUTOR_MEMORY,
+        object_store_memory=OBJECT_STORE_MEMORY,
+        warehouse_dir=tmp_path_factory.mktemp("one") / "warehouse",
+        graceful_stop_seconds=1,
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def spark_remote(spark: SparkSession) -> str:
+    """Return the connection string of the server behind `spark`, for clients of one's own."""
+    return f"sc://{spark.client.host}"
+
+
+@pytest.fixture(scope="session")
+def three_nodes() -> Iterator[str]:
+    """Start three Ray nodes on this machine and return their cluster's address."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": NODE_OBJECT_STORE_MEMORY, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        for _ in range(2):
+            cluster.add_node(**node)
+        cluster.wait_for_nodes()
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def spark3_remote(three_nodes: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the connection string of a server with three executors, one on each of three Ray nodes.
+
+    The server is a process of its own: a process attaches to one Ray cluster only, and `spark` has done so.
+    """
+    folder = tmp_path_factory.mktemp("three")
+    command = [sys.executable, "-m", "voltray.driver.main", "serve", "--port", "0"]
+    command += ["--ray-address", three_nodes, "--executors", "3", "--executor-cpus", "1"]
+    command += ["--executor-memory", str(EXECUTOR_MEMORY // 2), "--graceful-stop-seconds", "1"]
+    # Exchanges must really happen: no input is small enough for one stage.
+    command += ["--single-stage-bytes", "0", "--warehouse-dir", str(folder / "warehouse")]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield _wait_for_address(server, folder / "server.log")
+    finally:
+        server.terminate()
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture(scope="session")
+def spark3(spark3_remote: str) -> Iterator[SparkSession]:
+    """Return a session on a server with three executors on three Ray nodes."""
+    from pyspark.sql.connect.session import SparkSession
+
+    session = SparkSession.builder.remote(spark3_remote).create()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(params=["spark", pytest.param("spark3", marks=pytest.mark.cluster)])
+def each_spark(request: pytest.FixtureRequest) -> SparkSession:
+    """Return `spark`, then `spark3`: for tests whose answers must not depend on where they run."""
+    session: SparkSession = request.getfixturevalue(request.param)
+    return session
+
+
+def _wait_for_address(server: subprocess.Popen[str], log: Path) -> str:
+    """Read the server's output up to the line that names its address."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        if match := re.search(r"listening on (sc://\S+)", line):
+            return match[1]
+    raise RuntimeError(f"the server ended with {server.wait()}:\n{log.read_text()[-4000:]}")
