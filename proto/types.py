@@ -1,0 +1,241 @@
+"""Spark's data types, and their forms in Polars and Arrow.
+
+The classes are Spark's own (``pyspark.sql.types``); what is ours is how a type is held inside an
+executor (its *carrier*, a Polars dtype) and how it leaves the server (its Arrow type).
+Values of a type outside a column (literals, partition values) are *internal values*: int for every
+integer, date (days), timestamp and timestamp_ntz (microseconds), time (nanoseconds), year-month (months) and
+day-time interval (microseconds); Decimal, str, bytes, bool, float as they are; list for arrays; list of
+(key, value) pairs for maps; tuple for structs; (months, days, microseconds) for calendar intervals.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import polars as pl
+import pyarrow as pa
+from pyspark.sql.types import (
+    ArrayType,
+    AtomicType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    CalendarIntervalType,
+    CharType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    FractionalType,
+    IntegerType,
+    IntegralType,
+    LongType,
+    MapType,
+    NullType,
+    NumericType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    UserDefinedType,
+    VarcharType,
+    VariantType,
+    YearMonthIntervalType,
+)
+
+__all__ = [
+    "BOOLEAN", "BINARY", "BYTE", "CALENDAR_INTERVAL", "DATE", "DOUBLE", "FLOAT", "INTEGER", "LONG", "NULL",
+    "SHORT", "STRING", "TIMESTAMP", "TIMESTAMP_NTZ", "VARIANT", "MAX_DECIMAL_PRECISION",
+    "ArrayType", "AtomicType", "BinaryType", "BooleanType", "ByteType", "CalendarIntervalType", "CharType",
+    "DataType", "DateType", "DayTimeIntervalType", "DecimalType", "DoubleType", "FloatType", "FractionalType",
+    "IntegerType", "IntegralType", "LongType", "MapType", "NullType", "NumericType", "ShortType", "StringType",
+    "StructField", "StructType", "TimeType", "TimestampNTZType", "TimestampType", "UserDefinedType",
+    "VarcharType", "VariantType", "YearMonthIntervalType",
+    "arrow_schema", "arrow_type", "carrier", "same_type", "struct_carrier_names", "type_name", "with_nullability",
+]  # fmt: skip
+
+BOOLEAN, BINARY, STRING, NULL = BooleanType(), BinaryType(), StringType(), NullType()
+BYTE, SHORT, INTEGER, LONG = ByteType(), ShortType(), IntegerType(), LongType()
+FLOAT, DOUBLE = FloatType(), DoubleType()
+DATE, TIMESTAMP, TIMESTAMP_NTZ = DateType(), TimestampType(), TimestampNTZType()
+CALENDAR_INTERVAL, VARIANT = CalendarIntervalType(), VariantType()
+MAX_DECIMAL_PRECISION = 38
+
+CALENDAR_INTERVAL_CARRIER = pl.Struct({"months": pl.Int32, "days": pl.Int32, "microseconds": pl.Int64})
+VARIANT_CARRIER = pl.Struct({"value": pl.Binary, "metadata": pl.Binary})
+
+# Exact class -> carrier, for the types without parameters that matter here.
+_PLAIN_CARRIERS: dict[type[DataType], pl.DataType] = {
+    NullType: pl.Null(),
+    BooleanType: pl.Boolean(),
+    ByteType: pl.Int8(),
+    ShortType: pl.Int16(),
+    IntegerType: pl.Int32(),
+    LongType: pl.Int64(),
+    FloatType: pl.Float32(),
+    DoubleType: pl.Float64(),
+    StringType: pl.String(),
+    CharType: pl.String(),
+    VarcharType: pl.String(),
+    BinaryType: pl.Binary(),
+    DateType: pl.Date(),
+    TimestampType: pl.Datetime("us", "UTC"),
+    TimestampNTZType: pl.Datetime("us"),
+    TimeType: pl.Time(),
+    DayTimeIntervalType: pl.Duration("us"),
+    YearMonthIntervalType: pl.Int32(),
+    CalendarIntervalType: CALENDAR_INTERVAL_CARRIER,
+    VariantType: VARIANT_CARRIER,
+}
+
+_PLAIN_ARROW: dict[type[DataType], pa.DataType] = {
+    NullType: pa.null(),
+    BooleanType: pa.bool_(),
+    ByteType: pa.int8(),
+    ShortType: pa.int16(),
+    IntegerType: pa.int32(),
+    LongType: pa.int64(),
+    FloatType: pa.float32(),
+    DoubleType: pa.float64(),
+    StringType: pa.utf8(),
+    CharType: pa.utf8(),
+    VarcharType: pa.utf8(),
+    BinaryType: pa.binary(),
+    DateType: pa.date32(),
+    TimestampNTZType: pa.timestamp("us"),
+    TimeType: pa.time64("ns"),
+    DayTimeIntervalType: pa.duration("us"),
+    YearMonthIntervalType: pa.int32(),
+    CalendarIntervalType: pa.month_day_nano_interval(),
+}
+
+
+def struct_carrier_names(dtype: StructType) -> tuple[str, ...]:
+    """Field names of a struct inside Polars: Spark allows a name twice, Polars does not."""
+    seen: set[str] = set()
+    names: list[str] = []
+    for position, field in enumerate(dtype.fields):
+        name = field.name if field.name not in seen else f"{field.name}\0{position}"
+        seen.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def carrier(dtype: DataType) -> pl.DataType:
+    """The Polars dtype that holds values of a Spark type inside an executor."""
+    plain = _PLAIN_CARRIERS.get(type(dtype))
+    if plain is not None:
+        return plain
+    match dtype:
+        case DecimalType():
+            return pl.Decimal(dtype.precision, dtype.scale)
+        case ArrayType():
+            return pl.List(carrier(dtype.elementType))
+        case MapType():
+            return pl.Map(carrier(dtype.keyType), carrier(dtype.valueType))
+        case StructType():
+            names = struct_carrier_names(dtype)
+            return pl.Struct({n: carrier(f.dataType) for n, f in zip(names, dtype.fields, strict=True)})
+        case UserDefinedType():
+            return carrier(dtype.sqlType())
+    raise TypeError(f"no carrier for the type {dtype.simpleString()}")
+
+
+def arrow_type(dtype: DataType, time_zone: str = "UTC") -> pa.DataType:
+    """The exact Arrow type under which Spark Connect sends a Spark type (utf8, not large or view types)."""
+    plain = _PLAIN_ARROW.get(type(dtype))
+    if plain is not None:
+        return plain
+    match dtype:
+        case TimestampType():
+            return pa.timestamp("us", tz=time_zone)
+        case DecimalType():
+            return pa.decimal128(dtype.precision, dtype.scale)
+        case ArrayType():
+            element = pa.field("element", arrow_type(dtype.elementType, time_zone), dtype.containsNull)
+            return pa.list_(element)
+        case MapType():
+            key = pa.field("key", arrow_type(dtype.keyType, time_zone), nullable=False)
+            value = pa.field("value", arrow_type(dtype.valueType, time_zone), dtype.valueContainsNull)
+            return pa.map_(key, value)
+        case StructType():
+            return pa.struct([pa.field(f.name, arrow_type(f.dataType, time_zone), f.nullable) for f in dtype.fields])
+        case VariantType():
+            marked = pa.field("metadata", pa.binary(), nullable=False, metadata={"variant": "true"})
+            return pa.struct([pa.field("value", pa.binary(), nullable=False), marked])
+        case UserDefinedType():
+            return arrow_type(dtype.sqlType(), time_zone)
+    raise TypeError(f"no Arrow type for the type {dtype.simpleString()}")
+
+
+def arrow_schema(schema: StructType, time_zone: str = "UTC") -> pa.Schema:
+    """The Arrow schema of a result as the client receives it."""
+    return pa.schema([pa.field(f.name, arrow_type(f.dataType, time_zone), f.nullable) for f in schema.fields])
+
+
+@lru_cache(maxsize=4096)
+def _simple(text: str) -> str:
+    return text.upper()
+
+
+def type_name(dtype: DataType) -> str:
+    """A type as Spark's error messages print it: upper case, in double quotes."""
+    return f'"{sql_type(dtype)}"'
+
+
+def sql_type(dtype: DataType) -> str:
+    """A type in SQL, as Spark's ``DataType.sql`` gives it, field names kept in their own case."""
+    match dtype:
+        case NullType():
+            return "VOID"
+        case ArrayType():
+            return f"ARRAY<{sql_type(dtype.elementType)}>"
+        case MapType():
+            return f"MAP<{sql_type(dtype.keyType)}, {sql_type(dtype.valueType)}>"
+        case StructType():
+            return "STRUCT<" + ", ".join(_struct_field_sql(f) for f in dtype.fields) + ">"
+    return _simple(dtype.simpleString())
+
+
+def _struct_field_sql(field: StructField) -> str:
+    plain = field.name.replace("_", "a").isalnum() and not field.name[0].isdigit()
+    name = field.name if plain else "`" + field.name.replace("`", "``") + "`"
+    return f"{name}: {sql_type(field.dataType)}" + ("" if field.nullable else " NOT NULL")
+
+
+def with_nullability(dtype: DataType, nullable: bool) -> DataType:
+    """The same type with every nested nullability set alike."""
+    match dtype:
+        case ArrayType():
+            return ArrayType(with_nullability(dtype.elementType, nullable), nullable)
+        case MapType():
+            key = with_nullability(dtype.keyType, nullable)
+            return MapType(key, with_nullability(dtype.valueType, nullable), nullable)
+        case StructType():
+            fields = [StructField(f.name, with_nullability(f.dataType, nullable), nullable) for f in dtype.fields]
+            return StructType(fields)
+    return dtype
+
+
+def same_type(left: DataType, right: DataType) -> bool:
+    """Whether two types are equal but for the nullability of their parts (Spark's ``sameType``)."""
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    match left, right:
+        case (ArrayType(), ArrayType()):
+            return same_type(left.elementType, right.elementType)
+        case (MapType(), MapType()):
+            return same_type(left.keyType, right.keyType) and same_type(left.valueType, right.valueType)
+        case (StructType(), StructType()):
+            return len(left.fields) == len(right.fields) and all(
+                a.name == b.name and same_type(a.dataType, b.dataType)
+                for a, b in zip(left.fields, right.fields, strict=True)
+            )
+    return bool(left == right)
