@@ -56,7 +56,9 @@ def run_script(settings: Settings, script: str, args: Sequence[str]) -> int:
     server = start_server(settings)
     try:
         environment = {**os.environ, REMOTE_VARIABLE: f"sc://{server.address}"}
-        return subprocess.run([sys.executable, script, *args], env=environment, check=False).returncode
+        code = subprocess.run([sys.executable, script, *args], env=environment, check=False).returncode
+        # A script ended by a signal ends this command as a shell would say it.
+        return code if code >= 0 else 128 - code
     finally:
         server.stop(0)
 
