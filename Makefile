@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# The reference release: what the server answers as is what its tests were recorded from.
+SPARK := 4.1.1
 
 .DEFAULT_GOAL := help
 .PHONY: help install run serve test lint types unit format docs lock clean
@@ -52,7 +54,7 @@ docs: install ## Write docs/settings.md from driver/settings.py
 
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	@build/lock/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]' 'pyspark-client==$(SPARK)'
 	@{ sed -n '/^#/p' requirements.lock; \
 	   build/lock/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; } > build/requirements.lock
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
