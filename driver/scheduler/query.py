@@ -1,0 +1,90 @@
+"""A running query as the service sees it: results in batches, progress, observed metrics, cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from voltray.driver.plan.logical import LogicalPlan
+    from voltray.executors.functions.evaluation import EvaluationContext
+    from voltray.proto.expressions import Alias
+
+
+@dataclass(frozen=True, slots=True)
+class ResultBatch:
+    """One Arrow IPC stream (schema, one or more record batches, end) as the client gets it."""
+
+    row_count: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """Counts of one stage, for progress messages."""
+
+    stage_id: int
+    num_tasks: int
+    num_completed_tasks: int
+    input_bytes_read: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMetrics:
+    """Values of one ``df.observe``, as internal values beside their aliases."""
+
+    name: str
+    metrics: tuple[Alias, ...]
+    values: tuple[Any, ...]
+
+
+class QueryRun(Protocol):
+    """A query under way."""
+
+    def batches(self) -> Iterator[ResultBatch]:
+        """Result batches in order as they are ready; blocks; at least one (maybe without rows). Raises SparkError."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop all work of the query; ``batches`` then raises OPERATION_CANCELED."""
+        ...
+
+    def progress(self) -> tuple[StageProgress, ...]:
+        """Where the stages stand."""
+        ...
+
+    def observed(self) -> tuple[ObservedMetrics, ...]:
+        """Metrics of CollectMetrics nodes, complete once ``batches`` is exhausted."""
+        ...
+
+
+class QueryScheduler(Protocol):
+    """What runs plans (``driver.scheduler.scheduler.Scheduler``)."""
+
+    def execute(self, plan: LogicalPlan, context: EvaluationContext, *, operation_id: str, user: str) -> QueryRun:
+        """Start a query whose results go to a client. The plan is optimized; planning and stages happen inside."""
+        ...
+
+    def collect(self, plan: LogicalPlan, context: EvaluationContext) -> pa.Table:
+        """Run to the end and return a table in carrier types, columns named ``#id``."""
+        ...
+
+    def write(self, plan: LogicalPlan, context: EvaluationContext, specification: Any, *, operation_id: str) -> Any:
+        """Run with a WriteOutput; returns the writer's task reports in order, for the commit in the driver."""
+        ...
+
+    def cache(self, plan: LogicalPlan, context: EvaluationContext, cache_id: str) -> None:
+        """Compute a plan and keep its partitions on the executors under an id."""
+        ...
+
+    def uncache(self, cache_id: str) -> None:
+        """Let a cache go."""
+        ...
+
+    def explain(self, plan: LogicalPlan, context: EvaluationContext) -> str:
+        """The physical plan with its stages and exchanges, as text."""
+        ...
