@@ -1,0 +1,1 @@
+"""Spark Connect messages made into unresolved plans."""
