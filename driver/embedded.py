@@ -24,11 +24,12 @@ def session(**settings: object) -> SparkSession:
     `spark.stop()` stops the server too, and so does the end of the process. Keywords are settings by name
     (docs/settings.md): `voltray.session(executor_cpus=2, warehouse_dir="/tmp/warehouse")`.
     """
+    loaded = load_settings({"port": 0, "log_level": "warning", **settings})
     from pyspark.sql import SparkSession as AnySparkSession
 
     from voltray.driver.connect.server import start_server
 
-    server = start_server(load_settings({"port": 0, "log_level": "warning", **settings}))
+    server = start_server(loaded)
     remote = f"sc://{server.address}"
     # Code under test that calls SparkSession.builder.getOrCreate() finds this session.
     announced = os.environ.setdefault(REMOTE_VARIABLE, remote) == remote
