@@ -1,0 +1,82 @@
+"""What converters know of the SQL text they work on: its source, its parameters, and how to convert a query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from voltray.driver.plan.expressions import UnresolvedCast
+from voltray.driver.plan.relations import Relation
+from voltray.driver.sql.schema import parse_schema
+from voltray.proto.expressions import Expression, Literal
+from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
+from voltray.proto.types import BINARY, STRING
+
+
+@dataclass(frozen=True, slots=True)
+class SqlText:
+    """One SQL text under conversion."""
+
+    text: str
+    convert_query: Callable[[exp.Expression, SqlText], Relation] = field(repr=False)
+    named: tuple[tuple[str, Expression], ...] = ()
+    positional: tuple[Expression, ...] = ()
+
+    def query(self, node: exp.Expression) -> Relation:
+        """The relation of a query node."""
+        return self.convert_query(node, self)
+
+    def origin(self, node: exp.Expression) -> QueryContext | None:
+        """Where a node stands in the text: from its first to its last token that knows its place."""
+        start, stop = _span(node)
+        return QueryContext(self.text[start : stop + 1], start, stop) if stop >= 0 else None
+
+    def source(self, node: exp.Expression) -> str:
+        """A node as SQL, for messages."""
+        return node.sql(dialect="spark")
+
+    def error(self, what: str, node: exp.Expression | None = None) -> SparkError:
+        """PARSE_SYNTAX_ERROR for a construct that Spark's grammar does not have."""
+        origin = self.origin(node) if node is not None else None
+        shown = f"'{self.source(node)}'" if node is not None else "end of input"
+        contexts = (origin,) if origin is not None else ()
+        return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint=f": {what}", contexts=contexts)
+
+    def parameter(self, name: str | None, node: exp.Expression) -> Expression:
+        """The argument bound to a parameter marker (``:name``, or ``?`` by its place)."""
+        if name:
+            for known, value in self.named:
+                if known == name:
+                    return value
+            raise spark_error("UNBOUND_SQL_PARAMETER", name=name)
+        root = node.root()
+        markers = [n for n in root.find_all(exp.Placeholder, bfs=False) if not n.this]
+        place = next(i for i, n in enumerate(markers) if n is node)
+        if place >= len(self.positional):
+            raise spark_error("UNBOUND_SQL_PARAMETER", name=f"_{place}")
+        return self.positional[place]
+
+    def typed_literal(self, type_name: str, value: exp.Expression, node: exp.Expression) -> Expression:
+        """``DATE '...'`` and its kin; ``X'...'`` for binary."""
+        literal: Any = Literal(value.name, STRING)
+        dtype = parse_schema(type_name)
+        if dtype == BINARY:
+            return Literal(bytes.fromhex(value.name), BINARY)
+        return UnresolvedCast(literal, dtype, "literal", self.origin(node))
+
+
+_NOWHERE = (2**62, -1)
+
+
+def _span(node: exp.Expression) -> tuple[int, int]:
+    """First and last offset of a node's tokens; kept in the node, so that all spans of a tree cost one walk."""
+    known = node.meta.get("span")
+    if known is None:
+        own = (node.meta["start"], node.meta["end"]) if "start" in node.meta else _NOWHERE
+        spans = [own, *[_span(child) for child in node.iter_expressions()]]
+        known = (min(s[0] for s in spans), max(s[1] for s in spans))
+        node.meta["span"] = known
+    return known  # type: ignore[no-any-return]

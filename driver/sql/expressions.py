@@ -1,0 +1,560 @@
+"""sqlglot's expressions made into unresolved ones: one converter for each node class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sqlglot import exp
+
+from voltray.driver.plan import expressions as u
+from voltray.driver.sql import literals
+from voltray.driver.sql.context import SqlText
+from voltray.driver.sql.dialect import TYPED_LITERAL, TYPED_NUMBER
+from voltray.driver.sql.schema import parse_schema
+from voltray.proto import types as t
+from voltray.proto.expressions import Expression, Literal
+
+Converter = Callable[[Any, SqlText], Expression]
+
+# Binary and unary operators: node class -> the name that the DataFrame API gives the operator.
+_BINARY: dict[type[exp.Expression], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.IntDiv: "div",
+    exp.Mod: "%",
+    exp.EQ: "==",
+    exp.NullSafeEQ: "<=>",
+    exp.NEQ: "!=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.And: "and",
+    exp.Or: "or",
+    exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|",
+    exp.BitwiseXor: "^",
+    exp.BitwiseLeftShift: "shiftleft",
+    exp.BitwiseRightShift: "shiftright",
+    exp.DPipe: "concat",
+    exp.RegexpLike: "rlike",
+    exp.RegexpILike: "rlike",
+}
+_UNARY: dict[type[exp.Expression], str] = {
+    exp.Not: "not",
+    exp.Neg: "negative",
+    exp.BitwiseNot: "~",
+}
+# Functions that are written without parentheses, or have a grammar of their own.
+_NULLARY: dict[type[exp.Expression], str] = {
+    exp.CurrentDate: "current_date",
+    exp.CurrentTimestamp: "current_timestamp",
+    exp.CurrentTime: "current_time",
+    exp.CurrentUser: "current_user",
+    exp.SessionUser: "session_user",
+    exp.CurrentCatalog: "current_catalog",
+    exp.CurrentSchema: "current_schema",
+    exp.Localtimestamp: "localtimestamp",
+}
+
+
+def convert(node: exp.Expression | None, text: SqlText) -> Expression:
+    """The unresolved expression of a node; PARSE_SYNTAX_ERROR for what Spark's grammar does not have."""
+    if node is None:
+        raise text.error("an expression is missing")
+    converter = CONVERTERS.get(type(node))
+    if converter is not None:
+        return converter(node, text)
+    raise text.error(f"{type(node).__name__} is not an expression of Spark SQL", node)
+
+
+def convert_all(nodes: Iterable[exp.Expression], text: SqlText) -> tuple[Expression, ...]:
+    """Several expressions in order."""
+    return tuple([convert(n, text) for n in nodes])
+
+
+def call(name: str, *args: Expression, origin: Any = None) -> u.UnresolvedFunction:
+    """A call of a built-in function or operator."""
+    return u.UnresolvedFunction((name,), args, is_operator=True, origin=origin)
+
+
+# ---- names and literals ---------------------------------------------------------------------------
+def _column(node: exp.Column, text: SqlText) -> Expression:
+    parts = tuple([p.name for p in node.parts])
+    if isinstance(node.this, exp.Star):
+        return _star_of(node.this, parts[:-1], text, node)
+    if node.args.get("join_mark"):
+        raise text.error("(+) joins are not Spark SQL", node)
+    return u.UnresolvedAttribute(parts, origin=text.origin(node))
+
+
+def _identifier(node: exp.Identifier, text: SqlText) -> Expression:
+    return u.UnresolvedAttribute((node.name,), origin=text.origin(node))
+
+
+def _dot(node: exp.Dot, text: SqlText) -> Expression:
+    if isinstance(node.expression, exp.Anonymous):
+        names, function = _dotted_function(node, text)
+        return _call_named(names, function, text)
+    if isinstance(node.expression, exp.Star):
+        names = tuple([p.name for p in node.this.flatten()]) if isinstance(node.this, exp.Dot) else (node.this.name,)
+        return _star_of(node.expression, names, text, node)
+    field = Literal(node.expression.name, t.STRING)
+    child = convert(node.this, text)
+    if isinstance(child, u.UnresolvedAttribute):
+        return u.UnresolvedAttribute((*child.parts, node.expression.name), origin=text.origin(node))
+    return u.UnresolvedExtract(child, field, text.origin(node))
+
+
+def _dotted_function(node: exp.Dot, text: SqlText) -> tuple[tuple[str, ...], exp.Anonymous]:
+    *qualifier, function = list(node.flatten())
+    assert isinstance(function, exp.Anonymous)
+    return (*[q.name for q in qualifier], str(function.this)), function
+
+
+def _star_of(node: exp.Star, target: tuple[str, ...], text: SqlText, whole: exp.Expression) -> Expression:
+    excluded = node.args.get("except_") or node.args.get("except") or []
+    names = tuple([tuple([p.name for p in getattr(e, "parts", [e])]) for e in excluded])
+    return u.UnresolvedStar(target, except_names=names, origin=text.origin(whole))
+
+
+def _star(node: exp.Star, text: SqlText) -> Expression:
+    return _star_of(node, (), text, node)
+
+
+def _literal(node: exp.Literal, text: SqlText) -> Expression:
+    return Literal(node.this, t.STRING) if node.is_string else literals.number(node.this)
+
+
+def _null(node: exp.Null, text: SqlText) -> Expression:
+    return Literal(None, t.NULL)
+
+
+def _boolean(node: exp.Boolean, text: SqlText) -> Expression:
+    return Literal(bool(node.this), t.BOOLEAN)
+
+
+def _raw_string(node: exp.RawString, text: SqlText) -> Expression:
+    return Literal(node.this, t.STRING)
+
+
+def _adjacent_strings(node: exp.Concat, text: SqlText) -> Expression:
+    return Literal("".join([part.name for part in node.expressions]), t.STRING)
+
+
+def _variable(node: exp.Var, text: SqlText) -> Expression:
+    return u.UnresolvedAttribute((node.name,), origin=text.origin(node))
+
+
+def _hex_string(node: exp.HexString, text: SqlText) -> Expression:
+    digits = node.this if len(node.this) % 2 == 0 else "0" + node.this
+    return Literal(bytes.fromhex(digits), t.BINARY)
+
+
+def _interval(node: exp.Interval, text: SqlText) -> Expression:
+    unit, value = node.args.get("unit"), node.this
+    if unit is None:
+        return literals.interval_text(value.name)
+    if isinstance(unit, exp.IntervalSpan):
+        return literals.interval_range(value.name, unit.this.name, unit.expression.name)
+    if isinstance(value, exp.Literal):
+        return literals.interval([(value.this.strip(), unit.name)], text.source(node))
+    if isinstance(value, exp.Neg) and isinstance(value.this, exp.Literal):
+        return literals.interval([("-" + value.this.this, unit.name)], text.source(node))
+    return _computed_interval(convert(value, text), literals.unit_name(unit.name), text, node)
+
+
+def _computed_interval(value: Expression, unit: str, text: SqlText, node: exp.Expression) -> Expression:
+    zero = Literal(0, t.INTEGER)
+    year_month, day_time = ("year", "month"), ("day", "hour", "minute", "second")
+    if unit in year_month:
+        return call("make_ym_interval", *[value if unit == name else zero for name in year_month])
+    if unit in day_time:
+        return call("make_dt_interval", *[value if unit == name else zero for name in day_time])
+    if unit == "week":
+        return call("make_dt_interval", call("*", value, Literal(7, t.INTEGER)), zero, zero, zero)
+    raise text.error(f"the interval unit {unit}", node)
+
+
+def _placeholder(node: exp.Placeholder, text: SqlText) -> Expression:
+    return text.parameter(node.name if node.this else None, node)
+
+
+def _parameter(node: exp.Parameter, text: SqlText) -> Expression:
+    return text.parameter(node.name, node)
+
+
+# ---- operators ------------------------------------------------------------------------------------
+def _binary(name: str) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        # A long chain (a AND b AND ...) leans left: walk it down instead of recursing into it.
+        chain = []
+        while type(node) in _BINARY and type(node) not in _QUALIFIED:
+            chain.append(node)
+            node = node.this
+        result = convert(node, text)
+        for item in reversed(chain):
+            operator = _BINARY[type(item)]
+            result = call(operator, result, convert(item.expression, text), origin=text.origin(item))
+        return result
+
+    return converted
+
+
+_QUALIFIED = (exp.Like, exp.ILike)
+
+
+def _unary(name: str) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        if name == "negative" and isinstance(node.this, exp.Literal) and not node.this.is_string:
+            return literals.number("-" + node.this.this)
+        if name == "negative" and isinstance(node.this, exp.Anonymous) and node.this.this == TYPED_NUMBER:
+            return literals.suffixed_number("-" + node.this.expressions[0].this)
+        return call(name, convert(node.this, text), origin=text.origin(node))
+
+    return converted
+
+
+def _nullary(name: str) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        return call(name, *([convert(node.this, text)] if node.args.get("this") else []), origin=text.origin(node))
+
+    return converted
+
+
+def _paren(node: exp.Paren, text: SqlText) -> Expression:
+    return convert(node.this, text)
+
+
+def _is(node: exp.Is, text: SqlText) -> Expression:
+    child, what = convert(node.this, text), node.expression
+    if isinstance(what, exp.Null):
+        return call("isnull", child, origin=text.origin(node))
+    if isinstance(what, exp.Boolean):
+        return call("<=>", child, Literal(bool(what.this), t.BOOLEAN), origin=text.origin(node))
+    if isinstance(what, exp.Not) and isinstance(what.this, exp.Null):
+        return call("isnotnull", child, origin=text.origin(node))
+    raise text.error("IS takes NULL, TRUE, FALSE or UNKNOWN", node)
+
+
+def _not(node: exp.Not, text: SqlText) -> Expression:
+    inner = node.this
+    if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
+        return call("isnotnull", convert(inner.this, text), origin=text.origin(node))
+    return call("not", convert(inner, text), origin=text.origin(node))
+
+
+def _null_safe_not_equal(node: exp.NullSafeNEQ, text: SqlText) -> Expression:
+    return call("not", call("<=>", convert(node.this, text), convert(node.expression, text)))
+
+
+def _between(node: exp.Between, text: SqlText) -> Expression:
+    child = convert(node.this, text)
+    low, high = convert(node.args["low"], text), convert(node.args["high"], text)
+    return call("between", child, low, high, origin=text.origin(node))
+
+
+def _in(node: exp.In, text: SqlText) -> Expression:
+    child = convert(node.this, text)
+    query = node.args.get("query")
+    if query is not None:
+        values = child.args if isinstance(node.this, exp.Tuple) and isinstance(child, u.UnresolvedFunction) else (child,)
+        plan = text.query(query.this if isinstance(query, exp.Subquery) else query)
+        return u.UnresolvedSubquery("in", plan, values=values, origin=text.origin(node))
+    return call("in", child, *convert_all(node.expressions, text), origin=text.origin(node))
+
+
+def _like(name: str) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        return _like_with(name, node, None, text)
+
+    return converted
+
+
+def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -> Expression:
+    child, pattern = convert(node.this, text), node.expression
+    extra = () if escape is None else (escape,)
+    if isinstance(pattern, (exp.Any, exp.All)):
+        patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
+        kind = "any" if isinstance(pattern, exp.Any) else "all"
+        return call(f"{name}_{kind}", child, *convert_all(patterns, text), origin=text.origin(node))
+    return call(name, child, convert(pattern, text), *extra, origin=text.origin(node))
+
+
+def _unwrapped(node: exp.Expression) -> exp.Expression:
+    return node.this if isinstance(node, exp.Paren) else node
+
+
+def _escape(node: exp.Escape, text: SqlText) -> Expression:
+    name = "ilike" if isinstance(node.this, exp.ILike) else "like"
+    return _like_with(name, node.this, convert(node.expression, text), text)
+
+
+def _case(node: exp.Case, text: SqlText) -> Expression:
+    subject = convert(node.this, text) if node.this is not None else None
+    args: list[Expression] = []
+    for branch in node.args["ifs"]:
+        condition = convert(branch.this, text)
+        args.append(condition if subject is None else call("==", subject, condition))
+        args.append(convert(branch.args["true"], text))
+    if node.args.get("default") is not None:
+        args.append(convert(node.args["default"], text))
+    return call("when", *args, origin=text.origin(node))
+
+
+def _if(node: exp.If, text: SqlText) -> Expression:
+    parts = [node.this, node.args.get("true"), node.args.get("false")]
+    return call("if", *convert_all([p for p in parts if p is not None], text), origin=text.origin(node))
+
+
+def _cast(mode: str | None) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        dtype = data_type(node.to, text)
+        return u.UnresolvedCast(convert(node.this, text), dtype, mode, text.origin(node))
+
+    return converted
+
+
+def data_type(node: exp.Expression, text: SqlText) -> t.DataType:
+    """The Spark type that a type node means."""
+    return parse_schema(node.sql(dialect="spark"))
+
+
+def _collate(node: exp.Collate, text: SqlText) -> Expression:
+    name = Literal(node.expression.name, t.STRING)
+    return call("collate", convert(node.this, text), name, origin=text.origin(node))
+
+
+def _bracket(node: exp.Bracket, text: SqlText) -> Expression:
+    result = convert(node.this, text)
+    for index in node.expressions:
+        result = u.UnresolvedExtract(result, convert(index, text), text.origin(node))
+    return result
+
+
+def _json_extract(node: exp.JSONExtract, text: SqlText) -> Expression:
+    path = node.expression.sql(dialect="databricks").strip("'")
+    shown = path if path.startswith("$") else "$." + path
+    return call("variant_get", convert(node.this, text), Literal(shown, t.STRING), Literal("variant", t.STRING))
+
+
+def _at_time_zone(node: exp.AtTimeZone, text: SqlText) -> Expression:
+    return call("from_utc_timestamp", convert(node.this, text), convert(node.args["zone"], text))
+
+
+def _tuple(node: exp.Tuple, text: SqlText) -> Expression:
+    return call("struct", *convert_all(node.expressions, text), origin=text.origin(node))
+
+
+def _alias(node: exp.Alias, text: SqlText) -> Expression:
+    return u.UnresolvedAlias(convert(node.this, text), (node.alias,), origin=text.origin(node))
+
+
+def _aliases(node: exp.Aliases, text: SqlText) -> Expression:
+    names = tuple([i.name for i in node.expressions])
+    return u.UnresolvedAlias(convert(node.this, text), names, origin=text.origin(node))
+
+
+# ---- functions ------------------------------------------------------------------------------------
+def _anonymous(node: exp.Anonymous, text: SqlText) -> Expression:
+    if node.this == TYPED_NUMBER:
+        return literals.suffixed_number(node.expressions[0].this)
+    if node.this == TYPED_LITERAL:
+        name, value = node.expressions
+        return text.typed_literal(name.this, value, node)
+    this = node.this
+    return _call_named((this if isinstance(this, str) else this.name,), node, text)
+
+
+def _call_named(name: tuple[str, ...], node: exp.Anonymous, text: SqlText) -> Expression:
+    args = list(node.expressions)
+    distinct = bool(args) and isinstance(args[0], exp.Distinct)
+    if distinct:
+        args = list(args[0].expressions)
+    converted = tuple([_argument(a, text) for a in args])
+    return u.UnresolvedFunction(name, converted, distinct=distinct, origin=text.origin(node))
+
+
+def _argument(node: exp.Expression, text: SqlText) -> Expression:
+    if isinstance(node, (exp.Kwarg, exp.PropertyEQ)):
+        return u.NamedArgument(node.this.name, convert(node.expression, text), text.origin(node))
+    if isinstance(node, exp.Table):
+        return u.UnresolvedSubquery("table_argument", text.query(node), origin=text.origin(node))
+    return convert(node, text)
+
+
+def _filter(node: exp.Filter, text: SqlText) -> Expression:
+    return _with_function(node, text, filter=convert(node.expression.this, text))
+
+
+def _within_group(node: exp.WithinGroup, text: SqlText) -> Expression:
+    return _with_function(node, text, order_by=orders(node.expression, text))
+
+
+def _nulls(ignore: bool) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        return _with_function(node, text, ignore_nulls=ignore)
+
+    return converted
+
+
+def _with_function(node: Any, text: SqlText, **changes: Any) -> Expression:
+    from dataclasses import replace
+
+    function = convert(node.this, text)
+    if not isinstance(function, u.UnresolvedFunction):
+        raise text.error("this clause belongs to a function call", node)
+    return replace(function, **changes)
+
+
+def _lambda(node: exp.Lambda, text: SqlText) -> Expression:
+    names = tuple([i.name for i in node.expressions])
+    return u.UnresolvedLambda(convert(node.this, text), names, text.origin(node))
+
+
+def _special(name: str, *parts: str) -> Converter:
+    def converted(node: Any, text: SqlText) -> Expression:
+        present: list[exp.Expression] = []
+        for part in parts:
+            value = node.args.get(part)
+            present += value if isinstance(value, list) else [value] if value is not None else []
+        return call(name, *convert_all(present, text), origin=text.origin(node))
+
+    return converted
+
+
+def _extract(node: exp.Extract, text: SqlText) -> Expression:
+    return call("extract", Literal(node.name, t.STRING), convert(node.expression, text), origin=text.origin(node))
+
+
+def _trim(node: exp.Trim, text: SqlText) -> Expression:
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+    characters = [node.expression] if node.args.get("expression") is not None else []
+    return call(name, *convert_all([*characters, node.this], text), origin=text.origin(node))
+
+
+def _window(node: exp.Window, text: SqlText) -> Expression:
+    function = convert(node.this, text)
+    if node.args.get("alias") is not None and not node.args.get("partition_by") and not node.args.get("order"):
+        return u.UnresolvedWindow(function, window_name=node.alias, origin=text.origin(node))
+    order = node.args.get("order")
+    return u.UnresolvedWindow(
+        function,
+        convert_all(node.args.get("partition_by") or [], text),
+        orders(order, text) if order is not None else (),
+        frame(node.args.get("spec"), text),
+        origin=text.origin(node),
+    )
+
+
+def frame(spec: exp.WindowSpec | None, text: SqlText) -> u.UnresolvedFrame | None:
+    """A window frame clause."""
+    if spec is None:
+        return None
+    return u.UnresolvedFrame(str(spec.args["kind"]).lower(), _bound(spec, "start", text), _bound(spec, "end", text))
+
+
+def _bound(spec: exp.WindowSpec, name: str, text: SqlText) -> Expression | str:
+    value, side = spec.args.get(name), str(spec.args.get(f"{name}_side") or "").upper()
+    if not isinstance(value, exp.Expression):
+        return "unbounded" if str(value).upper() == "UNBOUNDED" else "current"
+    offset = convert(value, text)
+    if side != "PRECEDING":
+        return offset
+    if isinstance(offset, Literal) and not isinstance(offset.dtype, t.StringType):
+        return Literal(-offset.value, offset.dtype)
+    return call("negative", offset)
+
+
+def orders(node: exp.Order, text: SqlText) -> tuple[u.UnresolvedSortOrder, ...]:
+    """The keys of an ORDER BY clause."""
+    return tuple([order(o, text) for o in node.expressions])
+
+
+def order(node: exp.Expression, text: SqlText) -> u.UnresolvedSortOrder:
+    """One sort key; sqlglot has filled in Spark's default place of NULLs."""
+    if not isinstance(node, exp.Ordered):
+        return u.UnresolvedSortOrder(convert(node, text))
+    descending = bool(node.args.get("desc"))
+    nulls_first = node.args.get("nulls_first")
+    return u.UnresolvedSortOrder(
+        convert(node.this, text), not descending, bool(nulls_first) if nulls_first is not None else None
+    )
+
+
+# ---- subqueries -----------------------------------------------------------------------------------
+def _exists(node: exp.Exists, text: SqlText) -> Expression:
+    return u.UnresolvedSubquery("exists", text.query(node.this), origin=text.origin(node))
+
+
+def _subquery(node: exp.Subquery, text: SqlText) -> Expression:
+    return u.UnresolvedSubquery("scalar", text.query(node.this), origin=text.origin(node))
+
+
+def _select(node: exp.Query, text: SqlText) -> Expression:
+    return u.UnresolvedSubquery("scalar", text.query(node), origin=text.origin(node))
+
+
+CONVERTERS: Mapping[type[exp.Expression], Converter] = {
+    **{kind: _binary(name) for kind, name in _BINARY.items()},
+    **{kind: _unary(name) for kind, name in _UNARY.items()},
+    **{kind: _nullary(name) for kind, name in _NULLARY.items()},
+    exp.Column: _column,
+    exp.Identifier: _identifier,
+    exp.Dot: _dot,
+    exp.Star: _star,
+    exp.Literal: _literal,
+    exp.Concat: _adjacent_strings,
+    exp.Var: _variable,
+    exp.Any: _special("any", "this"),
+    exp.Array: _special("array", "expressions"),
+    exp.Null: _null,
+    exp.Boolean: _boolean,
+    exp.RawString: _raw_string,
+    exp.HexString: _hex_string,
+    exp.Interval: _interval,
+    exp.Placeholder: _placeholder,
+    exp.Parameter: _parameter,
+    exp.Paren: _paren,
+    exp.Is: _is,
+    exp.Not: _not,
+    exp.NullSafeNEQ: _null_safe_not_equal,
+    exp.Between: _between,
+    exp.In: _in,
+    exp.Like: _like("like"),
+    exp.ILike: _like("ilike"),
+    exp.Escape: _escape,
+    exp.Case: _case,
+    exp.If: _if,
+    exp.Cast: _cast(None),
+    exp.TryCast: _cast("try"),
+    exp.Collate: _collate,
+    exp.Bracket: _bracket,
+    exp.JSONExtract: _json_extract,
+    exp.AtTimeZone: _at_time_zone,
+    exp.Tuple: _tuple,
+    exp.Alias: _alias,
+    exp.Aliases: _aliases,
+    exp.Anonymous: _anonymous,
+    exp.Filter: _filter,
+    exp.WithinGroup: _within_group,
+    exp.IgnoreNulls: _nulls(True),
+    exp.RespectNulls: _nulls(False),
+    exp.Lambda: _lambda,
+    exp.Extract: _extract,
+    exp.Trim: _trim,
+    exp.Substring: _special("substring", "this", "start", "length"),
+    exp.StrPosition: _special("position", "substr", "this", "position"),
+    exp.Overlay: _special("overlay", "this", "expression", "from_", "for_"),
+    exp.Window: _window,
+    exp.Exists: _exists,
+    exp.Subquery: _subquery,
+    exp.Select: _select,
+    exp.SetOperation: _select,
+    exp.Union: _select,
+    exp.Intersect: _select,
+    exp.Except: _select,
+}
