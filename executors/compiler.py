@@ -1,0 +1,128 @@
+"""Resolved expressions compiled to Polars expressions, with guards for Spark's lazy errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from voltray.executors.functions import cast as cast_family
+from voltray.executors.functions.catalogue import lookup
+from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
+from voltray.executors.literals import literal_column
+from voltray.proto.expressions import (
+    AggregateCall,
+    Alias,
+    Attribute,
+    Call,
+    Cast,
+    Expression,
+    LambdaVariable,
+    Literal,
+    SortOrder,
+    column_name,
+    dtype_of,
+)  # fmt: skip
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
+
+Bindings = tuple[tuple[int, pl.Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionCompiler:
+    """Compiles expressions with the variables of enclosing lambdas bound to Polars expressions."""
+
+    lambda_columns: Bindings = ()
+
+    def __call__(self, expression: Expression, context: EvaluationContext, guard: pl.Expr | None) -> pl.Expr:
+        return compile_expression(expression, context, guard, self.lambda_columns)
+
+
+def compile_expression(
+    expression: Expression,
+    context: EvaluationContext,
+    guard: pl.Expr | None = None,
+    lambda_columns: Bindings = (),
+) -> pl.Expr:
+    """The Polars expression of a resolved expression; checks raise only for rows where ``guard`` holds."""
+    rule = _RULES.get(type(expression))
+    if rule is None:
+        raise _unsupported(expression)
+    return rule(expression, context, guard, lambda_columns)
+
+
+def evaluation_of(
+    call: Call | AggregateCall,
+    context: EvaluationContext,
+    guard: pl.Expr | None = None,
+    lambda_columns: Bindings = (),
+) -> Evaluation:
+    """What a function body gets beside its arguments."""
+    compiler = _PLAIN if not lambda_columns else ExpressionCompiler(lambda_columns)
+    return Evaluation(call, context, guard, compiler, lambda_columns)
+
+
+def _attribute(
+    expression: Attribute, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
+) -> pl.Expr:
+    return pl.col(column_name(expression.expr_id))
+
+
+def _literal(
+    expression: Literal, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
+) -> pl.Expr:
+    return literal_column(expression.value, expression.dtype)
+
+
+def _child(expression: Any, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
+    return compile_expression(expression.child, context, guard, bound)
+
+
+def _variable(
+    expression: LambdaVariable, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
+) -> pl.Expr:
+    for expr_id, column in bound:
+        if expr_id == expression.expr_id:
+            return column
+    raise _unsupported(expression)
+
+
+def _cast(expression: Cast, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
+    value = compile_expression(expression.child, context, guard, bound)
+    source = dtype_of(expression.child)
+    call = Call("cast", (expression.child,), expression.dtype, expression.nullable, expression.mode)
+    evaluation = evaluation_of(call, context, guard, bound)
+    return cast_family.cast(evaluation, value, source, expression.dtype, expression.mode)
+
+
+def _call(expression: Call, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
+    function = lookup(expression.name)
+    if function is None:
+        raise _unsupported(expression)
+    evaluation = evaluation_of(expression, context, guard, bound)
+    if function.lazy_body is not None:
+        return function.lazy_body(evaluation, expression.args)
+    if function.body is None:
+        raise _unsupported(expression)
+    arguments = [compile_expression(a, context, guard, bound) for a in expression.args]
+    return function.body(evaluation, *arguments)
+
+
+def _unsupported(expression: Expression) -> SparkError:
+    name = getattr(expression, "name", None) or type(expression).__name__
+    return spark_error("UNSUPPORTED_EXPR_FOR_OPERATOR", ErrorKind.UNSUPPORTED, invalidExprSqls=str(name))
+
+
+_PLAIN = ExpressionCompiler()
+
+_RULES: dict[type[Expression], Callable[..., pl.Expr]] = {
+    Attribute: _attribute,
+    Literal: _literal,
+    Alias: _child,
+    SortOrder: _child,
+    LambdaVariable: _variable,
+    Cast: _cast,
+    Call: _call,
+}
