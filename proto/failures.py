@@ -37,6 +37,7 @@ class ErrorKind(Enum):
     SQL = "org.apache.spark.SparkSQLException"
     PYTHON = "org.apache.spark.api.python.PythonException"
     SPARK = "org.apache.spark.SparkException"
+    INVALID_PLAN = "org.apache.spark.sql.connect.common.InvalidPlanInput"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,15 @@ def spark_error(
     contexts: tuple[QueryContext, ...] = (),
     sqlstate: str | None = None,
     message: str | None = None,
+    extra: Mapping[str, object] | None = None,
     **parameters: object,
 ) -> SparkError:
-    """Build the error of a Spark condition; its message comes from ``error_messages.tsv`` unless given."""
+    """Build the error of a Spark condition; its message comes from ``error_messages.tsv`` unless given.
+
+    ``extra`` holds parameters whose names are taken here (``message``, ``condition``).
+    """
     state = sqlstate or conditions().get(condition, ("XX000", ()))[0]
-    shown = {name: str(value) for name, value in parameters.items()}
+    shown = {name: str(value) for name, value in {**(extra or {}), **parameters}.items()}
     text = message if message is not None else _message(condition, state, shown)
     failure = Failure(condition, text, state, kind, shown, contexts)
     document: dict[str, Any] = {**asdict(failure), "kind": kind.name}

@@ -1,0 +1,45 @@
+"""``df.explain`` in its modes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql.connect.proto import base_pb2
+
+from voltray.driver.connect.messages.relations import relation_from_message
+from voltray.driver.connect.plans import relation_of
+from voltray.driver.plan.text import plan_text, schema_line
+
+if TYPE_CHECKING:
+    from voltray.driver.connect.session import Session
+    from voltray.driver.plan.relations import Relation
+
+Mode = base_pb2.AnalyzePlanRequest.Explain
+
+
+def explain(
+    session: Session, request: base_pb2.AnalyzePlanRequest.Explain, response: base_pb2.AnalyzePlanResponse
+) -> None:
+    """Answer with the plan as text."""
+    relation = relation_from_message(relation_of(request.plan, session.backend.settings.max_message_bytes))
+    response.explain.explain_string = explain_text(session, relation, request.explain_mode)
+
+
+def explain_text(session: Session, relation: Relation, mode: int) -> str:
+    """A relation's plans as text, in a mode of the protocol.
+
+    There is no generated code and there are no cost estimates: those modes show the plans that there are.
+    """
+    plan = session.analyze(relation)
+    optimized = session.optimize(plan)
+    physical = session.backend.scheduler.explain(optimized, session.evaluation_context())
+    shown = f"== Physical Plan ==\n{physical.rstrip()}\n"
+    if mode == Mode.EXPLAIN_MODE_COST:
+        return f"== Optimized Logical Plan ==\n{plan_text(optimized)}\n{shown}\n"
+    if mode == Mode.EXPLAIN_MODE_EXTENDED:
+        return (
+            f"== Parsed Logical Plan ==\n{plan_text(relation)}\n"
+            f"== Analyzed Logical Plan ==\n{schema_line(plan)}\n{plan_text(plan)}\n"
+            f"== Optimized Logical Plan ==\n{plan_text(optimized)}\n{shown}"
+        )
+    return shown + "\n"

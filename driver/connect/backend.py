@@ -1,0 +1,117 @@
+"""What sessions share: the settings, the scheduler, the catalog, and the passes that a plan goes through."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voltray.driver.connect.session import Session
+    from voltray.driver.plan.logical import LogicalPlan
+    from voltray.driver.plan.relations import NamedTable, Relation
+    from voltray.driver.scheduler.query import QueryScheduler
+    from voltray.driver.settings import Settings
+    from voltray.proto.expressions import Expression
+    from voltray.proto.types import DataType
+
+# Loaded when the server starts, so that no client waits for an import.
+_LOADED_AT_START = (
+    "voltray.driver.analysis.analyzer",
+    "voltray.driver.optimizer.optimizer",
+    "voltray.driver.sql.parser",
+    "voltray.driver.sql.schema",
+    "voltray.executors.functions.catalogue",
+    "zstandard",
+)
+
+
+class Backend:
+    """The parts behind the service. ``stop_parts`` ends what was started for it."""
+
+    def __init__(
+        self, settings: Settings, scheduler: QueryScheduler, catalog: Any, stop_parts: Callable[[], None]
+    ) -> None:
+        self.settings = settings
+        self.scheduler = scheduler
+        self.shared_catalog = catalog
+        self.server_confs = server_confs(settings)
+        self._stop_parts = stop_parts
+
+    def analyze(self, relation: Relation, session: Session) -> LogicalPlan:
+        """Resolve a relation."""
+        from voltray.driver.analysis.analyzer import analyze
+
+        return analyze(relation, session)
+
+    def optimize(self, plan: LogicalPlan, session: Session) -> LogicalPlan:
+        """Rewrite a resolved plan into a better one."""
+        from voltray.driver.optimizer.optimizer import optimize
+
+        return optimize(plan, session)
+
+    def open_catalog(self, session: Session, source: Any | None) -> Any:
+        """A session's view of the catalog; with ``source``, a copy of another session's."""
+        return None
+
+    def close_catalog(self, session: Session) -> None:
+        """Let a session's view of the catalog go."""
+
+    def resolve_table(self, session: Session, table: NamedTable) -> LogicalPlan | Relation:
+        """What a name stands for."""
+        raise NotImplementedError
+
+    def catalog_function(self, session: Session, name: tuple[str, ...]) -> Any | None:
+        """A persistent function by name."""
+        return None
+
+    def parse_expression(self, text: str) -> Expression:
+        """SQL text of one expression."""
+        from voltray.driver.sql.parser import parse_expression
+
+        return parse_expression(text)
+
+    def parse_query(self, text: str) -> Relation:
+        """SQL text of a query."""
+        from voltray.driver.sql.parser import parse_query
+
+        return parse_query(text)
+
+    def parse_schema(self, text: str) -> DataType:
+        """A schema as text."""
+        from voltray.driver.sql.schema import parse_schema
+
+        return parse_schema(text)
+
+    def stop(self) -> None:
+        """End what was started for the service."""
+        self._stop_parts()
+
+
+def server_confs(settings: Settings) -> Mapping[str, str]:
+    """The confs that the server itself sets, for every session."""
+    now = int(time.time() * 1000)
+    return {
+        "spark.app.id": f"voltray-{now}",
+        "spark.app.name": "Voltray",
+        "spark.app.startTime": str(now),
+        "spark.connect.grpc.binding.port": str(settings.port),
+        "spark.driver.host": settings.host,
+        "spark.executor.id": "driver",
+        "spark.master": settings.ray_address or f"local[{settings.executors * settings.executor_cpus}]",
+        "spark.sql.artifact.isolation.enabled": "true",
+        "spark.sql.warehouse.dir": f"file:{settings.warehouse_dir}",
+        "spark.submit.deployMode": "client",
+    }
+
+
+def start_backend(settings: Settings) -> Backend:
+    """Start the cluster and open the catalog."""
+    from voltray.driver.scheduler.cluster import start_cluster
+    from voltray.driver.scheduler.scheduler import Scheduler
+
+    for name in _LOADED_AT_START:
+        importlib.import_module(name)
+    cluster = start_cluster(settings)
+    return Backend(settings, Scheduler(cluster, settings), None, cluster.stop)

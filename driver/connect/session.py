@@ -1,0 +1,239 @@
+"""A session: everything that one client has set, stored and started. No state of a user lives elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql.connect.proto import base_pb2, relations_pb2
+
+from voltray.driver.connect.artifacts import ArtifactStore
+from voltray.driver.connect.caches import SessionCaches
+from voltray.driver.connect.config import SessionConf
+from voltray.driver.connect.confs import TIME_ZONE
+from voltray.driver.connect.errors import ErrorStore, invalid_plan
+from voltray.driver.connect.messages.relations import relation_from_message
+from voltray.driver.connect.operations import Operation, OperationRegistry
+from voltray.driver.plan.relations import LocalRelation
+from voltray.executors.functions.evaluation import EvaluationContext
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from voltray.driver.connect.backend import Backend
+    from voltray.driver.plan.logical import LogicalPlan
+    from voltray.driver.plan.relations import CachedLocalRelation, NamedTable, Relation
+    from voltray.driver.scheduler.query import QueryRun
+    from voltray.proto.expressions import Expression
+    from voltray.proto.types import DataType
+
+# Confs that executors read travel with each query.
+TRAVELLING_PREFIXES = ("spark.sql.",)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """Sessions are a user's own: the same id of another user is another session."""
+
+    user_id: str
+    session_id: str
+
+
+class Session:
+    """One session; the environment in which its plans are analysed, optimized and planned."""
+
+    def __init__(self, key: SessionKey, backend: Backend, source: Session | None = None) -> None:
+        self.key = key
+        self.backend = backend
+        self.server_side_session_id = str(uuid.uuid4())
+        self.last_used = time.monotonic()
+        self.operations = OperationRegistry()
+        self.errors = ErrorStore()
+        self.confs = SessionConf(backend.server_confs) if source is None else source.confs.copy()
+        self.artifacts = ArtifactStore() if source is None else source.artifacts.copy()
+        self.caches = SessionCaches(backend)
+        self._variables: dict[str, Any] = {} if source is None else dict(source._variables)
+        self._functions: dict[str, Any] = {} if source is None else dict(source._functions)
+        self._remote_relations: dict[str, LogicalPlan] = {}
+        self._lock = threading.Lock()
+        self._catalog = backend.open_catalog(self, None if source is None else source.catalog)
+
+    # What analysis, the optimizer and the planner ask (driver.analysis.environment.Environment).
+
+    @property
+    def user(self) -> str:
+        """The user's name."""
+        return self.key.user_id
+
+    @property
+    def time_zone(self) -> str:
+        """spark.sql.session.timeZone."""
+        return self.confs.get(TIME_ZONE)
+
+    @property
+    def ansi(self) -> bool:
+        """spark.sql.ansi.enabled."""
+        return self.confs.flag("spark.sql.ansi.enabled")
+
+    @property
+    def case_sensitive(self) -> bool:
+        """spark.sql.caseSensitive."""
+        return self.confs.flag("spark.sql.caseSensitive")
+
+    @property
+    def catalog(self) -> Any:
+        """The session's view of the catalog."""
+        return self._catalog
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """SQL session variables."""
+        return self._variables
+
+    def set_variable(self, name: str, value: Any | None) -> None:
+        """Give a session variable a value, or remove it with None."""
+        with self._lock:
+            changed = {**self._variables, name.lower(): value}
+            self._variables = {k: v for k, v in changed.items() if v is not None}
+
+    def conf(self, key: str) -> str:
+        """A conf's value, or its default."""
+        return self.confs.get(key)
+
+    def local_chunks(self, relation: CachedLocalRelation) -> LocalRelation:
+        """The uploaded data behind a cached local relation."""
+        blobs = tuple([self._blob(h) for h in relation.data_hashes])
+        if relation.schema_hash is None:
+            # The older form: one blob that is a whole LocalRelation message.
+            message = relations_pb2.LocalRelation.FromString(blobs[0])
+            chunks = (message.data,) if message.HasField("data") else ()
+            return LocalRelation(chunks, message.schema if message.HasField("schema") else None)
+        schema = self._blob(relation.schema_hash).decode("utf-8") if relation.schema_hash else None
+        return LocalRelation(blobs, schema)
+
+    def remote_relation(self, relation_id: str) -> LogicalPlan:
+        """A checkpointed plan of this session."""
+        plan = self._remote_relations.get(relation_id)
+        if plan is None:
+            raise invalid_plan(
+                f"No DataFrame with id {relation_id} is found in the session {self.key.session_id}"
+            )
+        return plan
+
+    def resolve_table(self, table: NamedTable) -> LogicalPlan | Relation:
+        """A temp view, a persistent view or a table by its name."""
+        return self.backend.resolve_table(self, table)
+
+    def user_function(self, name: tuple[str, ...]) -> Any | None:
+        """A function that the session or the catalog registered."""
+        if len(name) == 1 and (found := self._functions.get(name[0].lower())) is not None:
+            return found
+        return self.backend.catalog_function(self, name)
+
+    def register_function(self, name: str, function: Any) -> None:
+        """Register a function of the session."""
+        with self._lock:
+            self._functions = {**self._functions, name.lower(): function}
+
+    def collect(self, plan: LogicalPlan) -> pa.Table:
+        """Run a plan now and return its rows in carrier types."""
+        return self.backend.scheduler.collect(self.optimize(plan), self.evaluation_context())
+
+    def parse_expression(self, text: str) -> Expression:
+        """SQL text of one expression."""
+        return self.backend.parse_expression(text)
+
+    def parse_query(self, text: str) -> Relation:
+        """SQL text of a query."""
+        return self.backend.parse_query(text)
+
+    def parse_schema(self, text: str) -> DataType:
+        """A schema as text."""
+        return self.backend.parse_schema(text)
+
+    # The way of a query.
+
+    def analyze_message(self, message: relations_pb2.Relation) -> LogicalPlan:
+        """A relation message as a resolved plan."""
+        return self.analyze(relation_from_message(message))
+
+    def analyze(self, relation: Relation) -> LogicalPlan:
+        """A relation as a resolved plan."""
+        return self.backend.analyze(relation, self)
+
+    def optimize(self, plan: LogicalPlan) -> LogicalPlan:
+        """A resolved plan as it is to be run, over cached data where there is some."""
+        return self.backend.optimize(self.caches.use_cached(plan, self), self)
+
+    def execute(self, plan: LogicalPlan, operation: Operation) -> QueryRun:
+        """Start a resolved plan as an operation's query."""
+        optimized = self.optimize(plan)
+        operation.check_canceled()
+        run = self.backend.scheduler.execute(
+            optimized, self.evaluation_context(), operation_id=operation.operation_id, user=self.user
+        )
+        operation.follow(run)
+        return run
+
+    def evaluation_context(self) -> EvaluationContext:
+        """What expressions see of the session, from now on."""
+        return EvaluationContext(
+            time_zone=self.time_zone,
+            ansi=self.ansi,
+            now_micros=time.time_ns() // 1000,
+            confs=tuple(
+                [
+                    (k, v)
+                    for k, v in sorted(self.confs.explicit().items())
+                    if k.startswith(TRAVELLING_PREFIXES)
+                ]
+            ),
+        )
+
+    def new_operation(self, request: base_pb2.ExecutePlanRequest) -> Operation:
+        """An operation for a request, not yet registered."""
+        return Operation(
+            self.key.session_id,
+            self.server_side_session_id,
+            request,
+            buffer_bytes=self.backend.settings.reattach_buffer_bytes,
+        )
+
+    def keep_remote_relation(self, plan: LogicalPlan) -> str:
+        """Keep a checkpointed plan and return its id."""
+        relation_id = str(uuid.uuid4())
+        with self._lock:
+            self._remote_relations[relation_id] = plan
+        return relation_id
+
+    def remove_remote_relation(self, relation_id: str) -> LogicalPlan | None:
+        """Forget a checkpointed plan."""
+        with self._lock:
+            return self._remote_relations.pop(relation_id, None)
+
+    def clone(self, key: SessionKey) -> Session:
+        """A new session with the state that this one has now."""
+        return Session(key, self.backend, self)
+
+    def close(self) -> None:
+        """Stop what runs and let everything go."""
+        for operation in self.operations.all():
+            operation.cancel("The session was closed.")
+            self.operations.remove(operation)
+        with self._lock:
+            kept, self._remote_relations = self._remote_relations, {}
+        for plan in kept.values():
+            self.caches.release_data_of(plan)
+        self.caches.close()
+        self.backend.close_catalog(self)
+        self.artifacts.close()
+
+    def _blob(self, hash_text: str) -> bytes:
+        blob = self.artifacts.blob(hash_text)
+        if blob is None:
+            raise invalid_plan(f"Cannot find a cached local relation for hash: {hash_text}")
+        return blob
