@@ -47,6 +47,7 @@ class VoltrayParser(SparkParser):
         for name in SparkParser.FUNCTION_PARSERS
         if name in _KEPT_FUNCTION_PARSERS
     }
+    ARRAY_CONSTRUCTORS = {}  # noqa: RUF012
     COLON_IS_VARIANT_EXTRACT = True
     COLON_CHAIN_IS_SINGLE_EXTRACT = True
     STRICT_CAST = True

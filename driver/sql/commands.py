@@ -1,0 +1,111 @@
+"""Statements read from their words, since sqlglot keeps them as text: SET, RESET, SHOW, EXPLAIN, DESCRIBE, ..."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from voltray.driver.plan import statements as s
+from voltray.driver.plan.identifiers import split_identifier
+from voltray.driver.sql.parser import parse_query
+
+_FLAGS = re.IGNORECASE | re.DOTALL
+_NAME = r"(?P<name>(?:`(?:[^`]|``)*`|[\w$]+)(?:\s*\.\s*(?:`(?:[^`]|``)*`|[\w$]+))*)"
+_LIKE = r"(?:\s+(?:LIKE\s+)?(?P<quote>['\"])(?P<pattern>.*?)(?P=quote))?"
+_IN = rf"(?:\s+(?:IN|FROM)\s+{_NAME})?"
+
+
+def parse_command(text: str) -> s.Statement | None:
+    """The statement, where the text is one of these; None otherwise."""
+    body = _without_comments(text).strip().rstrip(";").strip()
+    for pattern, build in _COMMANDS:
+        match = pattern.fullmatch(body)
+        if match is not None:
+            return build(match)
+    return None
+
+
+def _without_comments(text: str) -> str:
+    stripped = text
+    while True:
+        match = re.match(r"\s*(--[^\n]*(\n|$)|/\*.*?\*/)", stripped, re.DOTALL)
+        if match is None:
+            return stripped
+        stripped = stripped[match.end() :]
+
+
+def _named(match: re.Match[str], group: str = "name") -> s.Name:
+    found = match.groupdict().get(group)
+    return split_identifier(re.sub(r"\s*\.\s*", ".", found)) if found else ()
+
+
+def _set(match: re.Match[str]) -> s.Statement:
+    value = match["value"]
+    return s.SetConf(match["key"].strip().strip("`"), value.strip() if value is not None else None)
+
+
+def _set_time_zone(match: re.Match[str]) -> s.Statement:
+    zone = match["zone"].strip()
+    if zone.upper() == "LOCAL":
+        return s.ResetConf("spark.sql.session.timeZone")
+    return s.SetConf("spark.sql.session.timeZone", zone.strip("'\""))
+
+
+def _show(what: str) -> Callable[[re.Match[str]], s.Statement]:
+    def build(match: re.Match[str]) -> s.Statement:
+        groups = match.groupdict()
+        name = _named(match)
+        other = _named(match, "other")
+        if other:
+            name = (*other, name[-1])
+        return s.Show(what, name, groups.get("pattern"), groups.get("key"), (groups.get("scope") or "all").lower())
+
+    return build
+
+
+def _describe(what: str) -> Callable[[re.Match[str]], s.Statement]:
+    def build(match: re.Match[str]) -> s.Statement:
+        return s.Describe(what, _named(match), bool(match["extended"]))
+
+    return build
+
+
+def _explain(match: re.Match[str]) -> s.Statement:
+    return s.Explain((match["mode"] or "simple").lower(), parse_query(match["query"]))
+
+
+def _describe_query(match: re.Match[str]) -> s.Statement:
+    return s.Describe("query", query=parse_query(match["query"]))
+
+
+def _p(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace(" ", r"\s+"), _FLAGS)
+
+
+_COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]], ...] = (
+    (_p(r"SET TIME ZONE (?P<zone>LOCAL|'[^']*'|\"[^\"]*\")"), _set_time_zone),
+    (_p(r"SET(?: -v)?"), lambda m: s.SetConf()),
+    (_p(r"SET (?!VAR\b|VARIABLE\b)(?P<key>`[^`]+`|[\w.\-:]+)(?:\s*=(?P<value>.*))?"), _set),
+    (_p(r"RESET(?: (?P<key>`[^`]+`|[\w.\-]+))?"), lambda m: s.ResetConf(m["key"].strip("`") if m["key"] else None)),
+    (_p(r"SHOW (?:DATABASES|SCHEMAS|NAMESPACES)" + _LIKE), _show("databases")),
+    (_p(r"SHOW TABLES" + _IN + _LIKE), _show("tables")),
+    (_p(r"SHOW VIEWS" + _IN + _LIKE), _show("views")),
+    (_p(r"SHOW COLUMNS (?:IN|FROM) " + _NAME + r"(?: (?:IN|FROM) (?P<other>[\w`.]+))?"), _show("columns")),
+    (_p(r"SHOW(?: (?P<scope>USER|SYSTEM|ALL))? FUNCTIONS" + _IN + _LIKE), _show("functions")),
+    (_p(r"SHOW CATALOGS" + _LIKE), _show("catalogs")),
+    (_p(r"SHOW TBLPROPERTIES " + _NAME + r"(?:\s*\(\s*['\"]?(?P<key>[^'\")]+)['\"]?\s*\))?"), _show("tblproperties")),
+    (_p(r"SHOW PARTITIONS " + _NAME), _show("partitions")),
+    (_p(r"SHOW CREATE TABLE " + _NAME), _show("create_table")),
+    (_p(r"SHOW CURRENT (?:NAMESPACE|DATABASE|SCHEMA)"), _show("current_namespace")),
+    (_p(r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED|LOGICAL))? (?P<query>(?:SELECT|WITH|FROM|VALUES|TABLE)\b.*)"), _explain),
+    (_p(r"DESC(?:RIBE)? FUNCTION(?: (?P<extended>EXTENDED))? " + _NAME), _describe("function")),
+    (_p(r"DESC(?:RIBE)? (?:DATABASE|SCHEMA|NAMESPACE)(?: (?P<extended>EXTENDED))? " + _NAME), _describe("database")),
+    (_p(r"DESC(?:RIBE)?(?: QUERY)? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"), _describe_query),
+    (_p(r"CLEAR CACHE"), lambda m: s.UncacheTable(None)),
+    (_p(r"REFRESH(?: TABLE)? " + _NAME), lambda m: s.RefreshTable(_named(m))),
+    (
+        _p(r"DROP TEMPORARY (?:VARIABLE|VAR)(?P<exists> IF EXISTS)? " + _NAME),
+        lambda m: s.DropVariable(_named(m), bool(m["exists"])),
+    ),
+    (_p(r"(?:MSCK )?REPAIR TABLE " + _NAME), lambda m: s.RefreshTable(_named(m))),
+)
