@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import polars as pl
 
-from voltray.executors.operators.aggregate import compile_aggregate
+from voltray.executors.operators.aggregate import compile_aggregate, order_matters
 from voltray.executors.operators.deduplicate import compile_deduplicate
 from voltray.executors.operators.expand import compile_expand
 from voltray.executors.operators.file_scan import compile_file_scan
 from voltray.executors.operators.filter import compile_filter
 from voltray.executors.operators.generate import compile_generate
+from voltray.executors.operators.hash_join import compile_hash_join
 from voltray.executors.operators.limit import compile_limit
 from voltray.executors.operators.local_scan import compile_local_scan
+from voltray.executors.operators.nested_loop_join import compile_nested_loop_join
 from voltray.executors.operators.one_row import compile_one_row
 from voltray.executors.operators.partition_read import compile_partition_read
 from voltray.executors.operators.project import compile_project
@@ -38,6 +40,8 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.FileScan: compile_file_scan,
     operators.Project: compile_project,
     operators.Filter: compile_filter,
+    operators.HashJoin: compile_hash_join,
+    operators.NestedLoopJoin: compile_nested_loop_join,
     operators.Aggregate: compile_aggregate,
     operators.Expand: compile_expand,
     operators.Generate: compile_generate,
@@ -63,6 +67,9 @@ def _compiled(operator: operators.Operator, task: TaskContext) -> pl.LazyFrame:
     if rule is None:
         name = type(operator).__name__
         raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=f"No operator runs {name}.")
-    children = tuple([_compiled(child, task) for child in operators.children_of(operator)])
+    below = task
+    if isinstance(operator, operators.Aggregate) and not order_matters(operator):
+        below = replace(task, ordered=False)
+    children = tuple([_compiled(child, below) for child in operators.children_of(operator)])
     frame = rule(operator, children, task)
     return task.gate(frame) if task.gate is not None and not children else frame

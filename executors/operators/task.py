@@ -23,5 +23,7 @@ class TaskContext:
     """Frames of the PartitionReads, by key."""
     metrics: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     """Observed metrics by name: rows of partial buffers, appended while the task runs; see ``collect_metrics``."""
+    ordered: bool = True
+    """Whether the order of rows can be seen from above; joins below a sum need not keep it."""
     gate: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
     """Laid over each leaf where given (cancelling, counting)."""
