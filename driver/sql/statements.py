@@ -16,7 +16,7 @@ from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.parser import QUERY_NODES, parse_statement
 from voltray.driver.sql.queries import convert_query
 from voltray.proto.expressions import Expression
-from voltray.proto.failures import spark_error
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import StructField, StructType
 
 
@@ -49,7 +49,7 @@ def _properties(node: exp.Expression) -> list[exp.Expression]:
 
 
 def _pairs(nodes: list[exp.Expression]) -> s.Options:
-    return tuple([(_key(n.this), n.args["value"].name) for n in nodes if isinstance(n, exp.Property)])
+    return tuple([(_key(n.this), n.args["value"].name) for n in nodes if type(n) is exp.Property])
 
 
 def _key(node: Any) -> str:
@@ -245,7 +245,7 @@ def _declare(node: exp.Declare, text: SqlText) -> s.Statement:
     return s.DeclareVariable(
         (targets[0].name,),
         e.data_type(kind, text) if kind is not None else None,
-        e.convert(default, text) if default is not None else None,
+        e.convert(default, text) if isinstance(default, exp.Expression) else None,
         bool(node.args.get("replace")),
     )
 
@@ -283,9 +283,7 @@ def _unsupported(what: str) -> Callable[[Any, SqlText], s.Statement]:
 
 
 def _text_command(node: exp.Command, text: SqlText) -> s.Statement:
-    raise spark_error(
-        "PARSE_SYNTAX_ERROR", error=f"'{str(node.this)}'", hint="", message=None
-    )
+    raise spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=f"'{node.this}'", hint="")
 
 
 _STATEMENTS: Mapping[type[exp.Expression], Callable[[Any, SqlText], s.Statement]] = {
