@@ -1,0 +1,50 @@
+"""What reading files can fail with, as Spark's conditions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
+
+
+def read_uri(path: str) -> str:
+    """A path as Spark prints it in FAILED_READ_FILE: ``file:///a/b``."""
+    return f"file://{path}"
+
+
+def missing_file(path: str) -> SparkError:
+    """The file is gone since it was listed."""
+    return spark_error("FAILED_READ_FILE.FILE_NOT_EXIST", ErrorKind.SPARK, path=read_uri(path))
+
+
+def unreadable_file(path: str, footer: bool = False) -> SparkError:
+    """The file cannot be read as what it should be."""
+    if not os.path.exists(path):
+        return missing_file(path)
+    hint = "CANNOT_READ_FILE_FOOTER" if footer else "NO_HINT"
+    return spark_error(f"FAILED_READ_FILE.{hint}", ErrorKind.SPARK, path=read_uri(path))
+
+
+@contextmanager
+def reading(path: str, footer: bool = False) -> Iterator[None]:
+    """Turn whatever a reader raises into Spark's condition for this file."""
+    try:
+        yield
+    except SparkError:
+        raise
+    except Exception as error:  # noqa: BLE001  readers raise errors of many families
+        raise unreadable_file(path, footer) from error
+
+
+def column_mismatch(path: str, column: str, expected: str, actual: str) -> SparkError:
+    """A Parquet column cannot be read as the type asked for."""
+    return spark_error(
+        "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH",
+        ErrorKind.SPARK,
+        path=read_uri(path),
+        column=f"[{column}]",
+        expectedType=expected,
+        actualType=actual,
+    )
