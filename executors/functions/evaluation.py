@@ -7,7 +7,7 @@ of them), and a check raises only where the guard holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +15,11 @@ import polars as pl
 
 from voltray.proto.expressions import AggregateCall, Call, Expression
 from voltray.proto.failures import SparkError
+from voltray.proto.types import carrier
 
 ErrorOf = Callable[..., SparkError]
+NEVER = pl.lit(False)
+"""The guard of a compilation that must not raise at all (a condition evaluated once more to guard others)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,33 @@ Compiler = Callable[[Expression, EvaluationContext, "pl.Expr | None"], pl.Expr]
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows of a batch Spark would evaluate: all of them, or those where a guard holds."""
+
+    guard: pl.Series | None = None
+
+    def first(self, bad: pl.Series) -> int | None:
+        """The first evaluated row where ``bad`` holds."""
+        if not bad.any():
+            return None
+        if self.guard is not None:
+            bad = bad & self.guard
+            if not bad.any():
+                return None
+        return bad.fill_null(False).arg_max()
+
+    def refuse(self, bad: pl.Series, error: ErrorOf, *cells: pl.Series) -> None:
+        """Raise ``error(*cells of the first bad row)`` if an evaluated row is bad."""
+        row = self.first(bad)
+        if row is not None:
+            raise error(*[c[row if len(c) > 1 else 0] for c in cells])
+
+    def holds(self, row: int) -> bool:
+        """Whether one row is evaluated."""
+        return self.guard is None or bool(self.guard[row])
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """What a body gets beside its arguments: the call, the session's context, the guard and the compiler."""
 
@@ -52,30 +82,81 @@ class Evaluation:
     def compile(self, expression: Expression, guard: pl.Expr | None = None) -> pl.Expr:
         """Compile an argument, for the rows of this call's guard that also hold ``guard``."""
         assert self.compiler is not None
-        both = guard if self.guard is None else self.guard if guard is None else self.guard & guard
-        return self.compiler(expression, self.context, both)
+        return self.compiler(expression, self.context, both_guards(self.guard, guard))
 
     def checked(self, value: pl.Expr, bad: pl.Expr, error: ErrorOf, *shown: pl.Expr) -> pl.Expr:
         """``value``, or ``error(*cells)`` raised when ``bad`` holds for a guarded row.
 
         ``shown`` are columns whose cells in the first bad row are given to ``error``.
         """
+        if self.guard is NEVER:
+            return value
         bad_rows = bad if self.guard is None else bad & self.guard
 
-        def check(columns: list[pl.Series]) -> pl.Series:
-            flags = columns[1]
+        def check(columns: Sequence[pl.Series]) -> pl.Series:
+            value, flags, *cells = columns
             if flags.dtype == pl.Boolean and flags.any():
                 row = int(flags.fill_null(False).arg_max() or 0)
-                raise error(*[c[row if len(c) > 1 else 0] for c in columns[2:]])
-            return columns[0]
+                raise error(*[c[row if len(c) > 1 else 0] for c in cells])
+            longest = max(len(value), len(flags))
+            if (len(value) == 1 and longest != 1) or len(flags) == 0:
+                return value.new_from_index(0, min(longest, len(flags)))
+            return value
 
-        return pl.map_batches(  # returns the first column untouched, so its dtype is that of `value`
-            [value, bad_rows, *shown], check, is_elementwise=True
+        return pl.map_batches(
+            [value, bad_rows, *shown], check, is_elementwise=True, return_dtype=pl.dtype_of(value)
         )
+
+    def columnwise(
+        self, function: Callable[..., pl.Series], *arguments: pl.Expr, dtype: pl.DataType | None = None
+    ) -> pl.Expr:
+        """``function(rows, *series)`` over whole columns of one length, for what Polars expressions cannot say.
+
+        ``rows`` (:class:`Rows`) tells which rows may raise. The result has the carrier of the call's type unless
+        ``dtype`` is given. Literals arrive as wide as the columns they stand beside.
+        """
+        result = dtype if dtype is not None else carrier(self.call.dtype)
+        return columnwise(function, self.guard, arguments, result)
 
     def with_call(self, call: Call | AggregateCall) -> Evaluation:
         """The same surroundings for another call."""
         return replace(self, call=call)
+
+
+def both_guards(outer: pl.Expr | None, inner: pl.Expr | None) -> pl.Expr | None:
+    """Rows that two guards leave."""
+    if outer is NEVER or inner is NEVER:
+        return NEVER
+    return inner if outer is None else outer if inner is None else outer & inner
+
+
+def columnwise(
+    function: Callable[..., pl.Series],
+    guard: pl.Expr | None,
+    arguments: tuple[pl.Expr, ...],
+    dtype: pl.DataType,
+) -> pl.Expr:
+    """See :meth:`Evaluation.columnwise`."""
+    guarded = guard is not None
+
+    def run(columns: Sequence[pl.Series]) -> pl.Series:
+        length = _common_length(columns)
+        if length == 0:
+            return pl.Series([], dtype=dtype)
+        wide = [c if len(c) == length else c.new_from_index(0, length) for c in columns]
+        rows = Rows(wide.pop()) if guarded else _ALL_ROWS
+        return function(rows, *wide)
+
+    columns = [*arguments, guard] if guard is not None else list(arguments)
+    return pl.map_batches(columns, run, is_elementwise=True, return_dtype=dtype)
+
+
+def _common_length(columns: Sequence[pl.Series]) -> int:
+    lengths = {len(c) for c in columns}
+    return 0 if 0 in lengths else max(lengths)
+
+
+_ALL_ROWS = Rows()
 
 
 def option_of(call: Call | AggregateCall, name: str, default: Any = None) -> Any:

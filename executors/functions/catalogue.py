@@ -1,0 +1,40 @@
+"""The function library: every family, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from voltray.executors.functions import arithmetic, boolean, comparison, conditional, pretty_string
+from voltray.executors.functions.registry import Function
+
+# A family is a module with a tuple FUNCTIONS; a new one is imported above and named here.
+FAMILIES = (
+    arithmetic,
+    boolean,
+    comparison,
+    conditional,
+    pretty_string,
+)
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, Function]:
+    found: dict[str, Function] = {}
+    for family in FAMILIES:
+        for function in family.FUNCTIONS:
+            for name in function.names:
+                if found.setdefault(name.lower(), function) is not function:
+                    raise ValueError(f"two functions are called {name} ({family.__name__})")
+    return found
+
+
+def lookup(name: str) -> Function | None:
+    """The function of a name, in any case."""
+    return _by_name().get(name.lower())
+
+
+def all_functions() -> Iterator[Function]:
+    """Every function, once."""
+    for family in FAMILIES:
+        yield from family.FUNCTIONS

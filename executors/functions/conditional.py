@@ -1,0 +1,153 @@
+"""Choices: when, if, coalesce and their kin. A branch is evaluated, and may raise, only for rows that take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from voltray.executors.functions.comparison import compare
+from voltray.executors.functions.evaluation import NEVER, Evaluation
+from voltray.executors.functions.raising import may_raise
+from voltray.executors.functions.registry import (
+    ANY,
+    BOOLEAN_INPUT,
+    NUMERIC_INPUT,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    common,
+    never_nullable,
+    parameters,
+)  # fmt: skip
+from voltray.proto.expressions import Expression, dtype_of, nullable_of
+from voltray.proto.types import DataType, carrier
+
+Branches = list[tuple[Expression, Expression]]
+
+
+def _choose(evaluation: Evaluation, branches: Branches, otherwise: Expression | None) -> pl.Expr:
+    """CASE: the first branch whose condition holds."""
+    before: list[Expression] = []
+    compiled: list[tuple[pl.Expr, pl.Expr]] = []
+    for condition, value in branches:
+        test = evaluation.compile(condition, _none_held(evaluation, before) if may_raise(condition) else None)
+        guard = _taken(evaluation, before, condition) if may_raise(value) else None
+        compiled.append((test, evaluation.compile(value, guard)))
+        before.append(condition)
+    if otherwise is None:
+        last = pl.lit(None, carrier(evaluation.call.dtype))
+    else:
+        last = evaluation.compile(otherwise, _none_held(evaluation, before) if may_raise(otherwise) else None)
+    chain: Any = pl
+    for test, chosen in compiled:
+        chain = chain.when(test).then(chosen)
+    return chain.otherwise(last)
+
+
+def _none_held(evaluation: Evaluation, conditions: list[Expression]) -> pl.Expr | None:
+    if not conditions:
+        return None
+    held = [evaluation.compile(c, NEVER).fill_null(False) for c in conditions]
+    return ~pl.any_horizontal(held) if len(held) > 1 else ~held[0]
+
+
+def _taken(evaluation: Evaluation, before: list[Expression], condition: Expression) -> pl.Expr:
+    holds = evaluation.compile(condition, NEVER).fill_null(False)
+    none_before = _none_held(evaluation, before)
+    return holds if none_before is None else none_before & holds
+
+
+def _when(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
+    pairs = list(zip(args[0::2], args[1::2], strict=False))
+    return _choose(evaluation, pairs, args[-1] if len(args) % 2 else None)
+
+
+def _if(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
+    condition, value, otherwise = args
+    return _choose(evaluation, [(condition, value)], otherwise)
+
+
+def _coalesce(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
+    compiled: list[pl.Expr] = []
+    for position, value in enumerate(args):
+        guard = None
+        if position and may_raise(value):
+            missing = [evaluation.compile(a, NEVER).is_null() for a in args[:position]]
+            guard = pl.all_horizontal(missing) if len(missing) > 1 else missing[0]
+        compiled.append(evaluation.compile(value, guard))
+    return pl.coalesce(compiled) if len(compiled) > 1 else compiled[0]
+
+
+def _nvl2(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
+    tested, value, otherwise = args
+    present = evaluation.compile(tested)
+    quiet = evaluation.compile(tested, NEVER)
+    first = evaluation.compile(value, quiet.is_not_null() if may_raise(value) else None)
+    second = evaluation.compile(otherwise, quiet.is_null() if may_raise(otherwise) else None)
+    return pl.when(present.is_not_null()).then(first).otherwise(second)
+
+
+def _nullif(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
+    equal = compare("==", dtype_of(evaluation.call.args[0]), left, right)
+    return pl.when(equal.fill_null(False)).then(None).otherwise(left)
+
+
+def _null_if_zero(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
+    return pl.when(value == 0).then(None).otherwise(value)
+
+
+def _zero_if_null(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
+    return value.fill_null(pl.lit(0).cast(carrier(evaluation.call.dtype)))
+
+
+# ---- types --------------------------------------------------------------------------------------------
+def _type_of(position: int) -> Callable[[tuple[Expression, ...]], DataType]:
+    return lambda args: dtype_of(args[position])
+
+
+def _when_nullable(args: tuple[Expression, ...]) -> bool:
+    values = [*args[1::2], *args[-1:]] if len(args) % 2 else list(args[1::2])
+    return len(args) % 2 == 0 or any(nullable_of(v) for v in values)
+
+
+def _branches_nullable(args: tuple[Expression, ...]) -> bool:
+    return any(nullable_of(a) for a in args[1:])
+
+
+def _all_nullable(args: tuple[Expression, ...]) -> bool:
+    return all(nullable_of(a) for a in args)
+
+
+def case_name(names: tuple[str, ...]) -> str:
+    """``CASE WHEN c THEN v ... ELSE e END``."""
+    parts = [f"WHEN {c} THEN {v}" for c, v in zip(names[0::2], names[1::2], strict=False)]
+    ending = f" ELSE {names[-1]}" if len(names) % 2 else ""
+    return f"CASE {' '.join(parts)}{ending} END"
+
+
+_T = common("T")
+_WHEN = Signature((Parameter("condition", BOOLEAN_INPUT), Parameter("value", _T)), repeated=2, minimum=2)
+_IF = parameters(("expr1", BOOLEAN_INPUT), ("expr2", _T), ("expr3", _T))
+_COALESCE = Signature((Parameter("expr", _T),), repeated=1, minimum=1)
+_TWO = parameters(("expr1", _T), ("expr2", _T))
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function(("when",), _WHEN, _type_of(1), lazy_body=_when, nullable=_when_nullable, display=case_name),
+    Function(
+        ("if",), _IF, _type_of(1), lazy_body=_if, nullable=_branches_nullable,
+        display=lambda n: f"(IF({n[0]}, {n[1]}, {n[2]}))",
+    ),
+    Function(("coalesce",), _COALESCE, _type_of(0), lazy_body=_coalesce, nullable=_all_nullable),
+    Function(("nvl",), _TWO, _type_of(0), lazy_body=_coalesce, nullable=_all_nullable),
+    Function(("ifnull",), _TWO, _type_of(0), lazy_body=_coalesce, nullable=_all_nullable),
+    Function(
+        ("nvl2",), parameters(("expr1", ANY), ("expr2", _T), ("expr3", _T)), _type_of(1), lazy_body=_nvl2,
+        nullable=_branches_nullable,
+    ),
+    Function(("nullif",), _TWO, _type_of(0), _nullif, nullable=always_nullable),
+    Function(("nullifzero",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _null_if_zero, nullable=always_nullable),
+    Function(("zeroifnull",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _zero_if_null, nullable=never_nullable),
+)  # fmt: skip
