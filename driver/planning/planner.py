@@ -1,0 +1,109 @@
+"""Logical plans to fragments of physical operators; exchanges run as planning meets them.
+
+Planning is adaptive: where rows must be spread anew, the stage so far is run, and planning goes on with the
+sizes that came out. Where the whole input is small enough there is one task and nothing runs before the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from voltray.driver.plan import logical
+from voltray.driver.plan.logical import LogicalPlan
+from voltray.driver.planning import (
+    aggregate, as_of_join, deduplicate, join, limit, repartition, rows, scan, set_operation, show_string, sort,
+    union, window,
+)  # fmt: skip
+from voltray.driver.planning.fragment import Fragment, StageRunner
+from voltray.driver.planning.statistics import input_bytes
+from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.proto.expressions import Call, walk
+from voltray.proto.failures import ErrorKind, spark_error
+
+STREAMING_BYTES = 32 << 20
+# What shows users how rows lie in partitions: for these, asked-for partitions are really made.
+_PARTITION_FUNCTIONS = frozenset(("spark_partition_id", "monotonically_increasing_id"))
+
+
+class Planner:
+    """What the rules for single nodes share while one query is planned."""
+
+    def __init__(
+        self,
+        settings: Any,
+        context: EvaluationContext,
+        runner: StageRunner,
+        *,
+        slots: int,
+        keep_partitions: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.context = context
+        self.runner = runner
+        self.parallelism = max(1, slots)
+        self.keep_partitions = keep_partitions
+        self.is_single_stage = True
+        self.streaming = False
+        self.input_bytes = 0
+
+    def plan_query(self, plan: LogicalPlan) -> Fragment:
+        """The last fragment of a query; all before it has run when this returns."""
+        self.input_bytes = input_bytes(plan, lambda cache_id: self.runner.cached(cache_id).total_bytes)
+        self.is_single_stage = self.input_bytes <= self.settings.single_stage_bytes
+        self.streaming = self.input_bytes > STREAMING_BYTES
+        self.keep_partitions = self.keep_partitions or _shows_partitions(plan)
+        return self.plan(plan)
+
+    def plan(self, node: LogicalPlan) -> Fragment:
+        """The fragment of one node and all below it."""
+        rule = _RULES.get(type(node))
+        if rule is None:
+            name = type(node).__name__
+            raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=f"No plan for {name}.")
+        return rule(self, node)
+
+    @property
+    def forces_exchanges(self) -> bool:
+        """Whether even the smallest input is to be spread (a setting for tests)."""
+        return bool(self.settings.single_stage_bytes == 0)
+
+
+Rule = Callable[[Planner, Any], Fragment]
+
+_RULES: dict[type[LogicalPlan], Rule] = {
+    logical.OneRow: scan.plan_one_row,
+    logical.LocalData: scan.plan_local_data,
+    logical.CachedData: scan.plan_cached_data,
+    logical.Range: scan.plan_range,
+    logical.FileScan: scan.plan_file_scan,
+    logical.Project: rows.plan_project,
+    logical.Filter: rows.plan_filter,
+    logical.Expand: rows.plan_expand,
+    logical.Generate: rows.plan_generate,
+    logical.Sample: rows.plan_sample,
+    logical.CollectMetrics: rows.plan_collect_metrics,
+    logical.Join: join.plan_join,
+    logical.AsOfJoin: as_of_join.plan_as_of_join,
+    logical.Union: union.plan_union,
+    logical.SetOperation: set_operation.plan_set_operation,
+    logical.Aggregate: aggregate.plan_aggregate,
+    logical.Window: window.plan_window,
+    logical.Sort: sort.plan_sort,
+    logical.Limit: limit.plan_limit,
+    logical.Deduplicate: deduplicate.plan_deduplicate,
+    logical.Repartition: repartition.plan_repartition,
+    logical.ShowString: show_string.plan_show_string,
+}
+
+
+def _shows_partitions(plan: LogicalPlan) -> bool:
+    nodes = list(logical.walk(plan))
+    if not any(isinstance(n, logical.Repartition) for n in nodes):
+        return False
+    return any(
+        isinstance(part, Call) and part.name in _PARTITION_FUNCTIONS
+        for node in nodes
+        for expression in logical.expressions_of(node)
+        for part in walk(expression)
+    )

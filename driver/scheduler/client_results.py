@@ -1,0 +1,183 @@
+"""A query whose results go to a client: its last stage's tasks read in order, a few ahead, at the client's pace."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from voltray.driver.planning.fragment import Fragment
+from voltray.driver.scheduler.cluster import ExecutorHandle
+from voltray.driver.scheduler.lineage import StoredStage, keys_of
+from voltray.driver.scheduler.query import ResultBatch, StageProgress
+from voltray.driver.scheduler.query_stages import LOSSES, POLL_SECONDS, QueryStages, internal_error
+from voltray.driver.scheduler.state import StageState, started
+from voltray.proto.failures import SparkError
+from voltray.proto.stages import ResultOutput, Stage
+from voltray.proto.tasks import ResultReply, TaskReport
+
+
+@dataclass(frozen=True, slots=True)
+class StartedTask:
+    """A result task on its way; ``has_slot`` until its first batches are there."""
+
+    index: int
+    handle: ExecutorHandle
+    reference: Any
+    has_slot: bool
+
+
+class ResultStage:
+    """Runs the last stage of a query."""
+
+    def __init__(self, stages: QueryStages, fragment: Fragment, output: ResultOutput, *, streaming: bool) -> None:
+        self._stages = stages
+        self._streaming = streaming
+        stage_id = stages.new_stage_id()
+        stage = Stage(stage_id, fragment.tasks, output, fragment.output)
+        state = StageState.of(stage_id, len(fragment.tasks))
+        self._stored = StoredStage(str(stage_id), stage, state, stages.context, streaming, 0)
+        for task in fragment.tasks:
+            for key in keys_of(task):
+                self._stored.inputs.setdefault(key.source, stages.stage_of(key.source))
+        self.reports: list[TaskReport] = []
+
+    def batches(self) -> Iterator[ResultBatch]:
+        """Every task's batches in order; one without rows if there is no other."""
+        waiting = deque(range(len(self._stored.stage.tasks)))
+        ahead: deque[StartedTask] = deque()
+        gave = False
+        empty: ResultBatch | None = None
+        try:
+            while waiting or ahead:
+                self._start_ahead(waiting, ahead)
+                for batch in self._read(ahead):
+                    if batch.row_count:
+                        gave = True
+                        yield batch
+                    else:
+                        empty = batch
+                self._note(len(self.reports))
+            if not gave and empty is not None:
+                yield empty
+        finally:
+            self._drop(ahead)
+
+    def _start_ahead(self, waiting: deque[int], ahead: deque[StartedTask]) -> None:
+        most = max(2, self._stages.cluster.size * self._stages.cluster.slots_of_executor)
+        while waiting and len(ahead) < most:
+            task = self._start(waiting[0], must=not ahead)
+            if task is None:
+                return
+            waiting.popleft()
+            ahead.append(task)
+
+    def _start(self, index: int, *, must: bool) -> StartedTask | None:
+        stages, stored = self._stages, self._stored
+        prepared = stages.prepare(
+            stored.stage.tasks[index], stored.stage, index, stored.inputs.__getitem__, self._streaming
+        )
+        slots = stages.cluster.slots
+        avoided = stored.state.tasks[index].avoided
+        has_slot = self._streaming or len(stored.stage.tasks) > 1
+        executor: int | None = None
+        if has_slot:
+            executor = slots.try_take(stages.query_id, prepared.preferred, avoided)
+            while executor is None and must:
+                stages.check()
+                executor = slots.take(stages.query_id, prepared.preferred, POLL_SECONDS)
+        else:  # small work does not queue behind large work
+            busy = slots.state.running
+            free = [i for i in range(len(busy)) if i not in avoided] or list(range(len(busy)))
+            executor = prepared.preferred if prepared.preferred in free else min(free, key=lambda i: busy[i])
+        if executor is None:
+            return None
+        handle = stages.cluster.executor(executor)
+        stored.state = started(stored.state, index)
+        reference = handle.actor.result.remote(prepared.data, *prepared.arguments)
+        return StartedTask(index, handle, reference, has_slot)
+
+    def _read(self, ahead: deque[StartedTask]) -> Iterator[ResultBatch]:
+        """The batches of the first started task, which leaves the queue when read to its end."""
+        task = ahead[0]
+        reply = self._first_reply(task, ahead)
+        task = ahead[0]
+        while True:
+            following = None
+            if reply.stream_id is not None:
+                following = task.handle.actor.more.remote(reply.stream_id)
+            elif reply.report.failure is not None:
+                self._stages.check()
+                raise SparkError(reply.report.failure)
+            try:
+                for count, data in reply.batches:
+                    self._stages.check()
+                    yield ResultBatch(count, data.to_pybytes())
+            except BaseException:
+                if reply.stream_id is not None:
+                    self._close(task.handle, reply.stream_id)
+                raise
+            if following is None:
+                break
+            try:
+                reply = self._await(following)
+            except LOSSES as loss:
+                # Rows already given cannot be taken back, so this query ends; the executor is replaced.
+                self._stages.cluster.replace(task.handle)
+                raise internal_error(loss) from None
+        self.reports.append(reply.report)
+        ahead.popleft()
+
+    def _first_reply(self, task: StartedTask, ahead: deque[StartedTask]) -> ResultReply:
+        while True:
+            try:
+                reply = self._await(task.reference)
+            except LOSSES as loss:
+                self._release(task)
+                ahead.popleft()
+                self._stages.recover(self._stored, task.index, task.handle, loss)
+                again = self._start(task.index, must=True)
+                assert again is not None
+                task = again
+                ahead.appendleft(task)
+                continue
+            self._release(task)
+            ahead[0] = StartedTask(task.index, task.handle, task.reference, False)
+            return reply
+
+    def _await(self, reference: Any) -> ResultReply:
+        while True:
+            self._stages.check()
+            ready, _ = ray.wait([reference], timeout=POLL_SECONDS)
+            if ready:
+                try:
+                    reply: ResultReply = ray.get(reference)
+                    return reply
+                except LOSSES:
+                    raise
+                except ray.exceptions.RayError as error:
+                    raise internal_error(error) from None
+
+    def _release(self, task: StartedTask) -> None:
+        if task.has_slot:
+            self._stages.cluster.slots.release(task.handle.index, self._stages.query_id)
+
+    def _drop(self, ahead: deque[StartedTask]) -> None:
+        """Let tasks go that were started ahead and are not read."""
+        for task in ahead:
+            self._release(task)
+        if ahead:
+            self._stages.cluster.cancel(self._stages.query_id)
+
+    def _close(self, handle: ExecutorHandle, stream_id: str) -> None:
+        with contextlib.suppress(ray.exceptions.RayError):
+            handle.actor.close.remote(stream_id)
+
+    def _note(self, done: int) -> None:
+        stage = self._stored.stage
+        total = len(stage.tasks)
+        self._stages.progress[stage.stage_id] = StageProgress(stage.stage_id, total, done, 0, done == total)

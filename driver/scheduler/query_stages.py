@@ -1,0 +1,278 @@
+"""Runs one query's stages: starts tasks, waits for them, starts lost ones again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ray
+
+from voltray.driver.planning.fragment import StageResult
+from voltray.driver.scheduler.cluster import Cluster, ExecutorHandle
+from voltray.driver.scheduler.lineage import StoredStage, TaskOutcome, destination_of, keys_of
+from voltray.driver.scheduler.query import StageProgress
+from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started
+from voltray.driver.scheduler.tables import StoredTables, take_out_tables
+from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.operators import Operator
+from voltray.proto.stages import CacheOutput, Exchange, Stage, WriteOutput
+from voltray.proto.tasks import BY_PARTITION, PieceSlice, Task, TaskReport, encode_task
+
+_log = logging.getLogger(__name__)
+POLL_SECONDS = 0.1
+CACHE_PREFIX = "cache:"
+
+# What says that a process or a node is gone, rather than that the task's work failed.
+LOSSES = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.ObjectLostError,
+    ray.exceptions.ObjectFetchTimedOutError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.OutOfMemoryError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTask:
+    """A task as it is sent: its bytes, the arguments beside them, and the executor that has most of its input."""
+
+    data: bytes
+    arguments: tuple[Any, ...]
+    preferred: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """A task on its way: its index, where it runs, and the references of what it will answer."""
+
+    index: int
+    handle: ExecutorHandle
+    references: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class QueryStages:
+    """The stages of one query (planning's ``StageRunner``)."""
+
+    cluster: Cluster
+    tables: StoredTables
+    caches: dict[str, StoredStage]
+    context: EvaluationContext
+    query_id: str
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    stages: dict[str, StoredStage] = field(default_factory=dict)
+    progress: dict[int, StageProgress] = field(default_factory=dict)
+    _next_id: int = 0
+
+    def new_stage_id(self) -> int:
+        """The next stage's number."""
+        self._next_id += 1
+        return self._next_id - 1
+
+    def run(self, stage: Stage, *, streaming: bool) -> StageResult:
+        """Run a stage whose output stays in the cluster."""
+        stored = self.run_stored(stage, str(stage.stage_id), streaming=streaming)
+        self.stages[stored.source] = stored
+        return stored.result()
+
+    def run_stored(self, stage: Stage, source: str, *, streaming: bool) -> StoredStage:
+        """Run a stage; where its output lies, and how to make it again."""
+        partitions = stage.output.num_partitions if isinstance(stage.output, Exchange) else 1
+        stored = StoredStage(
+            source=source,
+            stage=stage,
+            state=StageState.of(stage.stage_id, len(stage.tasks)),
+            context=self.context,
+            streaming=streaming,
+            destinations=min(self.cluster.size, partitions),
+        )
+        for task in stage.tasks:
+            for key in keys_of(task):
+                stored.inputs.setdefault(key.source, self.stage_of(key.source))
+        self.run_tasks(stored)
+        return stored
+
+    def cached(self, cache_id: str) -> StageResult:
+        """What a cache holds."""
+        return self.stage_of(CACHE_PREFIX + cache_id).result()
+
+    def stage_of(self, source: str) -> StoredStage:
+        """The stage or cache behind a key."""
+        if not source.startswith(CACHE_PREFIX):
+            return self.stages[source]
+        stored = self.caches.get(source.removeprefix(CACHE_PREFIX))
+        if stored is None:
+            raise spark_error("CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND", ErrorKind.SPARK, rddBlockId=source)
+        return stored
+
+    def cancel(self) -> None:
+        """Stop all work of the query."""
+        self.cancelled.set()
+        self.cluster.cancel(self.query_id)
+
+    def check(self) -> None:
+        """Raise once the query was cancelled."""
+        if self.cancelled.is_set():
+            raise spark_error("OPERATION_CANCELED", ErrorKind.SPARK)
+
+    def prepare(
+        self, operator: Operator, stage: Stage, partition: int, inputs: Callable[[str], StoredStage], streaming: bool
+    ) -> PreparedTask:
+        """A task ready to be sent."""
+        tree, arguments = take_out_tables(operator, self.tables)
+        collected = list(arguments)
+        pieces: list[tuple[str, tuple[PieceSlice, ...]]] = []
+        preferred = None
+        for key in keys_of(operator):
+            source = inputs(key.source)
+            slices = []
+            for _, _, reference, part in source.pieces(key):
+                slices.append(replace(part, argument=len(collected)))
+                collected.append(reference)
+            pieces.append((key.text, tuple(slices)))
+            if key.mode == BY_PARTITION and source.destinations > 1:
+                preferred = destination_of(key.first, source.num_partitions, source.destinations)
+            elif key.mode != BY_PARTITION and preferred is None:
+                preferred = source.outcomes[key.first].executor
+        task = Task(
+            query_id=self.query_id,
+            stage_id=stage.stage_id,
+            partition=partition,
+            operator=tree,
+            output=stage.output,
+            attributes=stage.attributes,
+            context=replace(self.context, partition_id=partition),
+            pieces=tuple(pieces),
+            destinations=self._returned(stage),
+            streaming=streaming,
+        )
+        return PreparedTask(encode_task(task), tuple(collected), preferred)
+
+    def _returned(self, stage: Stage) -> int:
+        match stage.output:
+            case Exchange():
+                return min(self.cluster.size, stage.output.num_partitions)
+            case CacheOutput():
+                return 1
+        return 0
+
+    def run_tasks(self, stored: StoredStage) -> None:
+        """Run all tasks of a stage that are not done, again where executors or inputs are lost."""
+        running: dict[Any, RunningTask] = {}
+        try:
+            while not stored.state.is_done:
+                self.check()
+                self._start_waiting(stored, running)
+                self._note(stored)
+                if running:
+                    ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
+                    for reference in ready:
+                        task = running.pop(reference)
+                        self.cluster.slots.release(task.handle.index, self.query_id)
+                        self._settle(stored, task)
+            self._note(stored)
+        except BaseException:
+            for task in running.values():
+                self.cluster.slots.release(task.handle.index, self.query_id)
+            self.cluster.cancel(self.query_id)
+            raise
+
+    def _start_waiting(self, stored: StoredStage, running: dict[Any, RunningTask]) -> None:
+        slots = self.cluster.slots
+        for index in stored.state.waiting:
+            prepared = self.prepare(
+                stored.stage.tasks[index], stored.stage, index, stored.inputs.__getitem__, stored.streaming
+            )
+            avoided = stored.state.tasks[index].avoided
+            executor = slots.try_take(self.query_id, prepared.preferred, avoided)
+            if executor is None and not running:
+                executor = slots.take(self.query_id, prepared.preferred, POLL_SECONDS)
+            if executor is None:
+                return
+            handle = self.cluster.executor(executor)
+            count = 1 + self._returned(stored.stage)
+            references = handle.actor.store.options(num_returns=count).remote(prepared.data, *prepared.arguments)
+            references = tuple(references) if count > 1 else (references,)
+            running[references[0]] = RunningTask(index, handle, references)
+            stored.state = started(stored.state, index)
+
+    def _settle(self, stored: StoredStage, task: RunningTask) -> None:
+        try:
+            report: TaskReport = ray.get(task.references[0])
+        except LOSSES as loss:
+            self.recover(stored, task.index, task.handle, loss)
+            return
+        except ray.exceptions.RayError as error:
+            raise internal_error(error) from None
+        if report.failure is not None:
+            self.check()
+            raise SparkError(report.failure)
+        outcome = TaskOutcome(report, task.references[1:], task.handle.index)
+        stored.state = finished(stored.state, task.index, outcome)
+
+    def recover(self, stored: StoredStage, index: int, handle: ExecutorHandle, loss: BaseException) -> None:
+        """Make a lost task ready to run again: a new executor, and its inputs once more where they are gone."""
+        if is_exhausted(stored.state, index):
+            raise too_many_losses(stored.stage.stage_id, index, loss)
+        _log.warning("task %d of stage %d was lost: %s", index, stored.stage.stage_id, type(loss).__name__)
+        died = isinstance(loss, ray.exceptions.RayActorError)
+        if died:
+            self.cluster.replace(handle)
+        stored.state = failed(stored.state, index, handle.index if died else None)
+        for source in stored.inputs.values():
+            self.restore(source, loss)
+
+    def restore(self, stored: StoredStage, loss: BaseException) -> None:
+        """Run again those tasks of a stage whose output is gone."""
+        missing = getattr(loss, "object_ref_hex", None)
+        for index, task in enumerate(stored.state.tasks):
+            outcome = task.outcome
+            if outcome is None or any(_is_lost(piece, missing) for piece in outcome.pieces):
+                stored.state = lost(stored.state, index)
+        if not stored.state.is_done:
+            for source in stored.inputs.values():
+                self.restore(source, loss)
+            self.run_tasks(stored)
+
+    def _note(self, stored: StoredStage) -> None:
+        stage = stored.stage
+        if isinstance(stage.output, Exchange | CacheOutput | WriteOutput):
+            done = stored.state.done_count
+            self.progress[stage.stage_id] = StageProgress(
+                stage.stage_id, len(stage.tasks), done, 0, stored.state.is_done
+            )
+
+
+def _is_lost(piece: Any, missing: str | None) -> bool:
+    if missing is not None and piece.hex() == missing:
+        return True
+    try:
+        _, pending = ray.wait([piece], timeout=0, fetch_local=False)
+        if pending:
+            return True
+        places = ray.experimental.get_object_locations([piece])[piece]
+    except (ray.exceptions.RayError, KeyError):
+        return True
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    nodes = places.get("node_ids") or []
+    return bool(nodes) and not alive.intersection(nodes)
+
+
+def too_many_losses(stage_id: int, index: int, loss: BaseException) -> SparkError:
+    """The error of a task under which executors died again and again."""
+    text = (
+        f"Task {index} of stage {stage_id} was lost {MAX_ATTEMPTS} times, the last time by {type(loss).__name__}: "
+        "its executor died or its input was gone. A query that needs more memory than an executor has does this."
+    )
+    return spark_error("INTERNAL_ERROR_EXECUTOR", ErrorKind.SPARK, message=text)
+
+
+def internal_error(error: BaseException) -> SparkError:
+    """The error of a task that failed outside its own work."""
+    text = str(error).strip().splitlines()[-1][:500] if str(error).strip() else type(error).__name__
+    return spark_error("INTERNAL_ERROR_EXECUTOR", ErrorKind.SPARK, message=text)

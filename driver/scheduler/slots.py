@@ -1,0 +1,93 @@
+"""Which executor takes the next task: fair between queries, within each executor's slots."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """Running tasks of each executor and of each query, and how many tasks of each query wait."""
+
+    capacity: int
+    running: tuple[int, ...]
+    of_query: tuple[tuple[str, int], ...] = ()
+
+    def count_of(self, query_id: str) -> int:
+        """Running tasks of a query."""
+        return dict(self.of_query).get(query_id, 0)
+
+
+def choose(state: SlotState, preferred: int | None, avoided: frozenset[int]) -> int | None:
+    """The executor for a task: the preferred one if it has a free slot, else the least busy; None if all are full."""
+    free = [i for i, n in enumerate(state.running) if n < state.capacity]
+    candidates = [i for i in free if i not in avoided] or free
+    if not candidates:
+        return None
+    if preferred in candidates:
+        return preferred
+    return min(candidates, key=lambda i: (state.running[i], i))
+
+
+def taken(state: SlotState, executor: int, query_id: str) -> SlotState:
+    """The state after a query's task started on an executor."""
+    return _changed(state, executor, query_id, 1)
+
+
+def released(state: SlotState, executor: int, query_id: str) -> SlotState:
+    """The state after that task ended."""
+    return _changed(state, executor, query_id, -1)
+
+
+def is_turn(state: SlotState, query_id: str, waiting: Counter[str]) -> bool:
+    """Whether no other waiting query runs fewer tasks than this one."""
+    mine = state.count_of(query_id)
+    return all(state.count_of(other) >= mine for other, n in waiting.items() if n and other != query_id)
+
+
+def _changed(state: SlotState, executor: int, query_id: str, by: int) -> SlotState:
+    counts = {**dict(state.of_query), query_id: state.count_of(query_id) + by}
+    running = tuple(n + by if i == executor else n for i, n in enumerate(state.running))
+    return replace(state, running=running, of_query=tuple((q, n) for q, n in counts.items() if n))
+
+
+@dataclass(slots=True)
+class SlotPool:
+    """The slots of all executors, shared by the threads of all queries."""
+
+    state: SlotState
+    waiting: Counter[str] = field(default_factory=Counter)
+    changed: threading.Condition = field(default_factory=threading.Condition)  # re-entrant
+
+    def try_take(self, query_id: str, preferred: int | None = None, avoided: frozenset[int] = frozenset()) -> int | None:
+        """A slot's executor if one is free and it is this query's turn."""
+        with self.changed:
+            if not is_turn(self.state, query_id, self.waiting):
+                return None
+            executor = choose(self.state, preferred, avoided)
+            if executor is not None:
+                self.state = taken(self.state, executor, query_id)
+            return executor
+
+    def take(self, query_id: str, preferred: int | None, timeout: float) -> int | None:
+        """Wait for a slot."""
+        with self.changed:
+            self.waiting[query_id] += 1
+        try:
+            with self.changed:
+                executor = self.try_take(query_id, preferred)
+                if executor is None:
+                    self.changed.wait(timeout)
+            return executor if executor is not None else self.try_take(query_id, preferred)
+        finally:
+            with self.changed:
+                self.waiting[query_id] -= 1
+                self.changed.notify_all()
+
+    def release(self, executor: int, query_id: str) -> None:
+        """Give a slot back."""
+        with self.changed:
+            self.state = released(self.state, executor, query_id)
+            self.changed.notify_all()

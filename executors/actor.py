@@ -1,0 +1,68 @@
+"""The executor as a Ray actor: a thin shell around the task runner, which knows nothing of Ray."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+CONCURRENCY_GROUPS = {"tasks": 32, "streams": 32, "control": 4}
+
+
+class Executor:
+    """One executor. Polars is imported after its thread count is set, so nothing above imports it."""
+
+    def __init__(self, executor_id: int, cpus: int, environment: Mapping[str, str]) -> None:
+        os.environ["POLARS_MAX_THREADS"] = str(cpus)
+        os.environ.update(environment)
+        sys.setrecursionlimit(1_000_000)
+        from voltray.executors.task_runner import TaskRunner
+
+        self._executor_id = executor_id
+        self._runner = TaskRunner(CONCURRENCY_GROUPS["tasks"] + CONCURRENCY_GROUPS["streams"])
+
+    @ray.method(concurrency_group="control")
+    def ping(self) -> tuple[int, str, int]:
+        """Which executor this is, on which node, in which process."""
+        return self._executor_id, ray.get_runtime_context().get_node_id(), os.getpid()
+
+    @ray.method(concurrency_group="tasks")
+    def result(self, task: bytes, *arguments: Any) -> Any:
+        """Run a result task up to its first batches."""
+        return self._runner.result(task, arguments)
+
+    @ray.method(concurrency_group="streams")
+    def more(self, stream_id: str) -> Any:
+        """The next few batches of a result."""
+        return self._runner.more(stream_id)
+
+    @ray.method(concurrency_group="control")
+    def close(self, stream_id: str) -> None:
+        """Let the rest of a result go."""
+        self._runner.close(stream_id)
+
+    @ray.method(concurrency_group="tasks")
+    def store(self, task: bytes, *arguments: Any) -> Any:
+        """Run a task whose output stays in the cluster: its report and its pieces."""
+        outcome = self._runner.store(task, arguments)
+        return outcome if len(outcome) > 1 else outcome[0]
+
+    @ray.method(concurrency_group="control")
+    def cancel(self, query_id: str) -> None:
+        """Stop a query's tasks."""
+        self._runner.cancel(query_id)
+
+    @ray.method(concurrency_group="control")
+    def running(self) -> int:
+        """Number of tasks that run or wait for their reader."""
+        return self._runner.running()
+
+    @ray.method(concurrency_group="control")
+    def resident_bytes(self) -> int:
+        """Memory that the process holds."""
+        from voltray.executors.memory import resident_bytes
+
+        return resident_bytes()

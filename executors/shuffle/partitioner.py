@@ -1,0 +1,92 @@
+"""To which partition of an exchange each row belongs; the same in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from voltray.executors.compiler import compile_expression
+from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.proto.expressions import Expression, SortOrder
+from voltray.proto.stages import Exchange
+
+_SEED = 42
+Partitions = np.ndarray
+
+
+def partition_of_rows(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions | None:
+    """Partition numbers of a frame's rows, or None where there is but one partition."""
+    if exchange.num_partitions == 1:
+        return None
+    return _RULES[exchange.kind](frame, exchange, context).astype(np.uint16)
+
+
+def _keys(frame: pl.DataFrame, keys: tuple[Expression, ...], context: EvaluationContext) -> list[pl.Series]:
+    columns = [compile_expression(k, context).alias(str(i)) for i, k in enumerate(keys)]
+    return frame.lazy().with_columns(columns).select([str(i) for i in range(len(keys))]).collect().get_columns()
+
+
+def _hash(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:
+    total = np.zeros(frame.height, dtype=np.uint64)
+    for series in _keys(frame, exchange.keys, context):
+        total = total * np.uint64(0x9E3779B97F4A7C15) + _hash_of(series)
+    return (total >> np.uint64(17)) % np.uint64(exchange.num_partitions)
+
+
+def _hash_of(series: pl.Series) -> np.ndarray:
+    if series.dtype == pl.Null:
+        return np.zeros(len(series), dtype=np.uint64)
+    if series.dtype.is_float():
+        # -0.0 and 0.0 are one group and one join key, and so are all NaNs.
+        series = pl.select(pl.when(series.is_nan()).then(float("nan")).otherwise(series + 0.0)).to_series()
+    if series.dtype.is_nested() and not _hashes_nested(series.dtype):
+        series = series.cast(pl.String) if isinstance(series.dtype, pl.Struct) else _as_text(series)
+    return series.hash(_SEED).to_numpy()
+
+
+def _hashes_nested(dtype: pl.DataType) -> bool:
+    try:
+        pl.Series([], dtype=dtype).hash(_SEED)
+    except (pl.exceptions.PolarsError, BaseException):  # noqa: B014 - a panic is no PolarsError
+        return False
+    return True
+
+
+def _as_text(series: pl.Series) -> pl.Series:
+    """For types that the engine cannot hash."""
+    return pl.Series([None if v is None else repr(v) for v in series], dtype=pl.String)
+
+
+def _round_robin(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:
+    return (np.arange(frame.height) + context.partition_id) % exchange.num_partitions
+
+
+def _range(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:
+    order = exchange.keys[0]
+    assert isinstance(order, SortOrder)
+    key = _keys(frame, (order.child,), context)[0]
+    bounds = pl.Series(exchange.boundaries)
+    last = len(bounds)
+    nan = key.is_nan().fill_null(False) if key.dtype.is_float() else None
+    place = bounds.search_sorted(key, side="right").to_numpy().astype(np.int64)
+    if nan is not None:
+        place = np.where(nan.to_numpy(), last, place)
+    if not order.ascending:
+        place = last - place
+    nulls = key.is_null().to_numpy()
+    return np.where(nulls, 0 if order.nulls_first else last, place)
+
+
+def _direct(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:
+    number = _keys(frame, exchange.keys, context)[0].fill_null(0).to_numpy().astype(np.int64)
+    return number % exchange.num_partitions
+
+
+_RULES: dict[str, Callable[[pl.DataFrame, Exchange, EvaluationContext], Partitions]] = {
+    "hash": _hash,
+    "round_robin": _round_robin,
+    "range": _range,
+    "direct": _direct,
+}

@@ -1,0 +1,48 @@
+"""What a map task stores for one destination: its partitions back to back, with an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from voltray.proto.tasks import PieceSlice
+
+# Large strings, not views: a view array's slices would each store the buffers that they share.
+_COMPACT = pl.CompatLevel.oldest()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of the partitions ``first``, ``first + 1``, …; partition i ends at row ``ends[i - first]``."""
+
+    table: pa.Table
+    first: int
+    ends: tuple[int, ...]
+
+    def rows(self, first: int | None, last: int | None) -> pa.Table:
+        """The rows of partitions first to last (both in), or of all, without a copy."""
+        if first is None or last is None:
+            return self.table
+        low, high = max(first - self.first, 0), min(last - self.first, len(self.ends) - 1)
+        if high < low:
+            return self.table.slice(0, 0)
+        start = self.ends[low - 1] if low else 0
+        return self.table.slice(start, self.ends[high] - start)
+
+
+def compact_table(frame: pl.DataFrame) -> pa.Table:
+    """A frame as an Arrow table that holds its own rows' bytes and no others."""
+    return frame.rechunk().to_arrow(compat_level=_COMPACT)
+
+
+def read_pieces(slices: Sequence[PieceSlice], arguments: Sequence[Any]) -> pl.LazyFrame:
+    """The rows of several pieces, in order."""
+    tables = [arguments[s.argument].rows(s.first, s.last) for s in slices]
+    filled = [t for t in tables if t.num_rows] or tables[:1]
+    frames = [pl.DataFrame(t) for t in filled]
+    whole = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical", rechunk=False)
+    return whole.lazy()

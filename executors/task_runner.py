@@ -1,0 +1,285 @@
+"""Runs tasks: the operator tree as one LazyFrame, its rows to where the task's output says."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from voltray.executors.memory import give_back_memory
+from voltray.executors.operators.catalogue import compile_operator
+from voltray.executors.operators.task import TaskContext
+from voltray.executors.results import ResultEncoder
+from voltray.executors.shuffle.pieces import Piece, compact_table, read_pieces
+from voltray.executors.shuffle.writer import cut, sample_of
+from voltray.executors.task_failures import as_spark_error
+from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.operators import Operator
+from voltray.proto.stages import CacheOutput, Exchange, ResultOutput, WriteOutput
+from voltray.proto.tasks import ResultReply, Task, TaskReport, decode_task, with_tables
+
+INLINE_BYTES = 1 << 20
+STREAM_ITEM_BYTES = 4 << 20
+Batch = tuple[int, Any]
+
+
+@dataclass(slots=True)
+class Stream:
+    """The rest of a result task's batches, for the client's pace."""
+
+    query_id: str
+    batches: Iterator[Batch]
+    task: TaskContext
+
+
+@dataclass(slots=True)
+class RunningQueries:
+    """Which queries have work here, and which were cancelled."""
+
+    flags: dict[str, threading.Event] = field(default_factory=dict)
+    uses: dict[str, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def enter(self, query_id: str) -> threading.Event:
+        """Count a task in; its cancel flag."""
+        with self.lock:
+            self.uses[query_id] = self.uses.get(query_id, 0) + 1
+            return self.flags.setdefault(query_id, threading.Event())
+
+    def leave(self, query_id: str) -> None:
+        """Count a task out."""
+        with self.lock:
+            self.uses[query_id] -= 1
+            if not self.uses[query_id]:
+                del self.uses[query_id], self.flags[query_id]
+
+    def cancel(self, query_id: str) -> None:
+        """Raise the flag of a query's tasks."""
+        with self.lock:
+            if flag := self.flags.get(query_id):
+                flag.set()
+
+    def count(self) -> int:
+        """Tasks that are running or have batches left to give."""
+        with self.lock:
+            return sum(self.uses.values())
+
+
+class TaskRunner:
+    """The work of one executor, apart from Ray."""
+
+    def __init__(self, threads: int) -> None:
+        # Plans of thousands of nodes are walked recursively: threads of our own, with deep stacks.
+        threading.stack_size(256 << 20)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="task")
+        self._queries = RunningQueries()
+        self._streams: dict[str, Stream] = {}
+        self._ids = itertools.count(1)
+
+    def result(self, data: bytes, arguments: Sequence[Any]) -> ResultReply:
+        """Run a task with a ResultOutput up to its first batches."""
+        return self._pool.submit(self._result, data, arguments).result()
+
+    def more(self, stream_id: str) -> ResultReply:
+        """The next few batches of a result; without a stream id once there are no more."""
+        return self._pool.submit(self._more, stream_id).result()
+
+    def close(self, stream_id: str) -> None:
+        """Let a stream go, read to its end or not."""
+        if stream := self._streams.pop(stream_id, None):
+            stream.batches = iter(())
+            self._queries.leave(stream.query_id)
+            give_back_memory(self._queries.count())
+
+    def store(self, data: bytes, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Run a task with any other output: its report, then its pieces."""
+        return self._pool.submit(self._store, data, arguments).result()
+
+    def cancel(self, query_id: str) -> None:
+        """Stop a query's tasks at their next look at the flag."""
+        self._queries.cancel(query_id)
+        for stream_id, stream in list(self._streams.items()):
+            if stream.query_id == query_id:
+                self.close(stream_id)
+
+    def running(self) -> int:
+        """Number of running tasks and open streams."""
+        return self._queries.count()
+
+    @contextmanager
+    def _entered(self, query_id: str) -> Iterator[threading.Event]:
+        flag = self._queries.enter(query_id)
+        try:
+            yield flag
+        finally:
+            self._queries.leave(query_id)
+
+    def _result(self, data: bytes, arguments: Sequence[Any]) -> ResultReply:
+        task = decode_task(data)
+        assert isinstance(task.output, ResultOutput)
+        flag = self._queries.enter(task.query_id)
+        stream_id = None
+        try:
+            frame, context = _compile(task, arguments, flag)
+            batches = _encoded(_frames(frame, task, flag), ResultEncoder(task.output))
+            first = _take(batches, INLINE_BYTES)
+            if sum(len(data) for _, data in first) < INLINE_BYTES:
+                return ResultReply(first, None, _report(context))
+            stream_id = f"{task.query_id}/{next(self._ids)}"
+            self._streams[stream_id] = Stream(task.query_id, batches, context)
+            return ResultReply(first, stream_id)
+        except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
+            return ResultReply(report=TaskReport(failure=as_spark_error(error).args[0]))
+        finally:
+            if stream_id is None:
+                self._queries.leave(task.query_id)
+
+    def _more(self, stream_id: str) -> ResultReply:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            failure = spark_error("OPERATION_CANCELED", ErrorKind.SPARK).args[0]
+            return ResultReply(report=TaskReport(failure=failure))
+        try:
+            batches = _take(stream.batches, STREAM_ITEM_BYTES)
+            if sum(len(data) for _, data in batches) >= STREAM_ITEM_BYTES:
+                return ResultReply(batches, stream_id)
+            report = _report(stream.task)
+        except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
+            batches, report = (), TaskReport(failure=as_spark_error(error).args[0])
+        self.close(stream_id)
+        return ResultReply(batches, None, report)
+
+    def _store(self, data: bytes, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        task = decode_task(data)
+        count = task.destinations
+        with self._entered(task.query_id) as flag:
+            try:
+                frame, context = _compile(task, arguments, flag)
+                return _STORE_RULES[type(task.output)](task, frame, context, flag)
+            except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
+                return (TaskReport(failure=as_spark_error(error).args[0]), *[None] * count)
+
+
+def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tuple[pl.LazyFrame, TaskContext]:
+    inputs = {key: read_pieces(slices, arguments) for key, slices in task.pieces}
+    context = TaskContext(
+        evaluation=task.context,
+        partition_id=task.partition,
+        inputs=inputs,
+        gate=_gate(flag) if task.streaming else None,
+    )
+    return compile_operator(_resolved(task.operator, arguments), inputs, context), context
+
+
+def _resolved(operator: Operator, arguments: Sequence[Any]) -> Operator:
+    return with_tables(operator, tuple(arguments)) if arguments else operator
+
+
+def _gate(flag: threading.Event) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    def look(frame: pl.DataFrame) -> pl.DataFrame:
+        _check(flag)
+        return frame
+
+    def lay(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return frame.map_batches(
+            look,
+            streamable=True,
+            predicate_pushdown=True,
+            projection_pushdown=True,
+            slice_pushdown=True,
+            validate_output_schema=False,
+        )
+
+    return lay
+
+
+def _check(flag: threading.Event) -> None:
+    if flag.is_set():
+        raise spark_error("OPERATION_CANCELED", ErrorKind.SPARK)
+
+
+def _frames(frame: pl.LazyFrame, task: Task, flag: threading.Event) -> Iterator[pl.DataFrame]:
+    assert isinstance(task.output, ResultOutput)
+    if not task.streaming:
+        yield frame.collect(engine="in-memory")
+        return
+    batches = frame.collect_batches(
+        chunk_size=task.output.batch_rows, maintain_order=True, engine="streaming"
+    )
+    for batch in batches:
+        _check(flag)
+        yield batch
+
+
+def _encoded(frames: Iterator[pl.DataFrame], encoder: ResultEncoder) -> Iterator[Batch]:
+    count = 0
+    for frame in frames:
+        for batch in encoder.encode(frame):
+            count += 1
+            yield batch
+    if not count:
+        yield encoder.empty()
+
+
+def _take(batches: Iterator[Batch], limit: int) -> tuple[Batch, ...]:
+    taken: list[Batch] = []
+    total = 0
+    for batch in batches:
+        taken.append(batch)
+        total += len(batch[1])
+        if total >= limit:
+            break
+    return tuple(taken)
+
+
+def _collected(frame: pl.LazyFrame, task: Task, flag: threading.Event) -> pl.DataFrame:
+    if not task.streaming:
+        return frame.collect(engine="in-memory")
+    _check(flag)
+    return frame.collect(engine="streaming")
+
+
+def _report(context: TaskContext, **parts: Any) -> TaskReport:
+    metrics = [
+        (name, compact_table(pl.concat(frames, how="vertical"))) for name, frames in context.metrics.items() if frames
+    ]
+    return TaskReport(metrics=tuple(metrics), **parts)
+
+
+def _store_exchange(
+    task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event
+) -> tuple[Any, ...]:
+    assert isinstance(task.output, Exchange)
+    rows = _collected(frame, task, flag)
+    pieces, counts, sizes = cut(rows, task.output, task.destinations, context.evaluation)
+    sample = sample_of(rows, task.output, context.evaluation)
+    report = _report(context, rows=counts, bytes=sizes, sample=sample)
+    return (report, *pieces, *[None] * (task.destinations - len(pieces)))
+
+
+def _store_cache(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:
+    rows = _collected(frame, task, flag)
+    table = compact_table(rows)
+    report = _report(context, rows=(rows.height,), bytes=(table.nbytes,))
+    return (report, Piece(table, 0, (rows.height,)))
+
+
+def _store_files(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:
+    from voltray.executors.sources.catalogue import write_task
+
+    assert isinstance(task.output, WriteOutput)
+    written = write_task(frame, task.output.specification, task.output.attributes, context, task.partition)
+    return (_report(context, written=written),)
+
+
+_STORE_RULES: Mapping[type, Callable[..., tuple[Any, ...]]] = {
+    Exchange: _store_exchange,
+    CacheOutput: _store_cache,
+    WriteOutput: _store_files,
+}
