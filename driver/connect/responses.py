@@ -13,6 +13,8 @@ from pyspark.sql.connect.proto import base_pb2
 
 from voltray.proto.failures import ErrorKind, Failure, SparkError, spark_error
 
+_ENTRY_BYTES = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -20,6 +22,11 @@ class Entry:
 
     index: int
     data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes that the entry costs."""
+        return len(self.data) + _ENTRY_BYTES
 
 
 class Signal(Enum):
@@ -46,6 +53,7 @@ class ResponseBuffer:
         self._changed = threading.Condition()
         self._entries: deque[Entry] = deque()
         self._bytes = 0
+        self._taken_bytes = 0
         self._last = 0
         self._taken = 0
         self._failure: Failure | None = None
@@ -58,9 +66,9 @@ class ResponseBuffer:
     def add(self, response: base_pb2.ExecutePlanResponse) -> None:
         """Append a response; waits for room. Raises :class:`Released` once nobody can ask for it."""
         with self._changed:
-            size = response.ByteSize() + 64
+            size = response.ByteSize() + _ENTRY_BYTES
             while not self._released and self._bytes and self._bytes + size > self._limit:
-                if self._entries[0].index <= self._taken:
+                if self._may_drop_first():
                     self._drop_first()
                 else:
                     self._changed.wait()
@@ -79,7 +87,7 @@ class ResponseBuffer:
         response.response_id = f"{self._prefix}{self._last:012x}"
         entry = Entry(self._last, response.SerializeToString())
         self._entries.append(entry)
-        self._bytes += len(entry.data) + 64
+        self._bytes += entry.size
         self._changed.notify_all()
 
     def complete(self) -> None:
@@ -151,7 +159,9 @@ class ResponseBuffer:
                 responseId=self._id_of(index),
             )
         entry = self._entries[index - self._entries[0].index]
-        self._taken = max(self._taken, index)
+        if index > self._taken:
+            self._taken = index
+            self._taken_bytes += entry.size
         if not self._keep:
             while self._entries and self._entries[0].index <= index:
                 self._drop_first()
@@ -202,8 +212,18 @@ class ResponseBuffer:
     def _id_of(self, index: int) -> str:
         return f"{self._prefix}{index:012x}"
 
+    def _may_drop_first(self) -> bool:
+        # What was sent may still be on its way when a connection breaks: half of the room is kept for it.
+        has_untaken = self._taken < self._last
+        return self._entries[0].index <= self._taken and (
+            self._taken_bytes > self._limit // 2 or not has_untaken
+        )
+
     def _drop_first(self) -> None:
-        self._bytes -= len(self._entries.popleft().data) + 64
+        entry = self._entries.popleft()
+        self._bytes -= entry.size
+        if entry.index <= self._taken:
+            self._taken_bytes -= entry.size
 
 
 def failure_as_error(failure: Failure) -> SparkError:

@@ -79,20 +79,15 @@ class RunningServer:
             self._stopped = True
             seconds = grace or 0.0
             ended = self._server.stop(seconds + 2 * FAREWELL_SECONDS)
-            self._let_finish(seconds)
-            for session in self._sessions.all():
-                for operation in session.operations.running():
-                    operation.cancel("The server is stopping.")
+            self._wait_for_operations(seconds)
+            for operation in self._running():
+                operation.cancel("The server is stopping.")
             self._wait_for_operations(FAREWELL_SECONDS)
-            self._server.stop(FAREWELL_SECONDS if self._running() else 0)
+            if not ended.wait(FAREWELL_SECONDS):
+                self._server.stop(0).wait()
             self._sessions.stop()
-            ended.wait(2 * FAREWELL_SECONDS)
             self._threads.shutdown()
             self._backend.stop()
-
-    def _let_finish(self, seconds: float) -> None:
-        if self._running():
-            self._wait_for_operations(seconds)
 
     def _wait_for_operations(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -159,6 +159,8 @@ class Session:
 
     def analyze_message(self, message: relations_pb2.Relation) -> LogicalPlan:
         """A relation message as a resolved plan."""
+        if message.WhichOneof("rel_type") is None:
+            raise invalid_plan("This oneOf field in spark.connect.Relation is not set: RELTYPE_NOT_SET")
         return self.analyze(relation_from_message(message))
 
     def analyze(self, relation: Relation) -> LogicalPlan:
