@@ -101,6 +101,8 @@ def server_confs(settings: Settings) -> Mapping[str, str]:
         "spark.executor.id": "driver",
         "spark.master": settings.ray_address or f"local[{settings.executors * settings.executor_cpus}]",
         "spark.sql.artifact.isolation.enabled": "true",
+        # There is no JVM whose stack a client could show below an error.
+        "spark.sql.connect.serverStacktrace.enabled": "false",
         "spark.sql.warehouse.dir": f"file:{settings.warehouse_dir}",
         "spark.submit.deployMode": "client",
     }

@@ -103,6 +103,8 @@ class FakeBackend(Backend):
             case r.Range():
                 attribute = Attribute(next(ids), "id", LONG, False)
                 return Range((attribute,), relation.start, relation.end, relation.step, relation.num_partitions)
+            case r.ToDataFrame() | r.Project():
+                return self.analyze(relation.child, session)
             case r.CachedRemoteRelation():
                 return session.remote_relation(relation.relation_id)
             case r.CachedLocalRelation():
