@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from voltray.executors.functions import arithmetic, boolean, comparison, conditional, pretty_string
+from voltray.executors.functions import aggregates, arithmetic, boolean, comparison, conditional, pretty_string, window
 from voltray.executors.functions.registry import Function
 
 # A family is a module with a tuple FUNCTIONS; a new one is imported above and named here.
 FAMILIES = (
+    aggregates,
     arithmetic,
     boolean,
     comparison,
     conditional,
     pretty_string,
+    window,
 )
 
 

@@ -86,12 +86,16 @@ def compile_aggregate(
     return grouped.select([*keys, *[p.finished() for p in prepared]])
 
 
-_ANY_ORDER = frozenset({"count", "count_if", "sum", "avg", "min", "max", "try_sum", "try_avg", "bool_and", "bool_or"})
+_ANY_ORDER = frozenset(
+    {"count", "count_if", "sum", "avg", "min", "max", "try_sum", "try_avg", "bool_and", "bool_or"}
+)
 
 
 def order_matters(operator: Aggregate) -> bool:
     """Whether the values depend on the order of the rows."""
-    return not all(isinstance(a.child, AggregateCall) and a.child.name in _ANY_ORDER for a in operator.aggregates)
+    return not all(
+        isinstance(a.child, AggregateCall) and a.child.name in _ANY_ORDER for a in operator.aggregates
+    )
 
 
 def gathered(

@@ -27,6 +27,7 @@ from voltray.executors.operators.sort import compile_sort
 from voltray.executors.operators.task import TaskContext
 from voltray.executors.operators.top_k import compile_top_k
 from voltray.executors.operators.union import compile_union
+from voltray.executors.operators.window import compile_window
 from voltray.proto import operators
 from voltray.proto.failures import ErrorKind, spark_error
 
@@ -44,6 +45,7 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.NestedLoopJoin: compile_nested_loop_join,
     operators.Aggregate: compile_aggregate,
     operators.Expand: compile_expand,
+    operators.Window: compile_window,
     operators.Generate: compile_generate,
     operators.Sort: compile_sort,
     operators.TopK: compile_top_k,
