@@ -461,3 +461,10 @@ class Unsupported(Relation):
     """A relation that Voltray refuses, with the condition that says so."""
 
     feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzed(Relation):
+    """A relation that analysis has resolved already (``driver.analysis.scope.Resolved``), to build others over it."""
+
+    resolved: Any

@@ -1,0 +1,71 @@
+"""``unpivot``: each row once for each value column."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.casts import cast_to
+from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.scope import Resolved, scope_over
+from voltray.driver.plan import logical
+from voltray.driver.plan import relations as r
+from voltray.driver.plan.expressions import UnresolvedStar
+from voltray.driver.plan.identifiers import quoted
+from voltray.proto.coercion import wider_type
+from voltray.proto.expressions import Attribute, Expression, Literal, new_id
+from voltray.proto.types import STRING, DataType, type_name
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import Analysis
+
+
+def resolve_unpivot(relation: r.Unpivot, analysis: Analysis) -> Resolved:
+    """Ids stay, a column of names and one of values take the place of the value columns."""
+    child = analysis.relation(relation.child)
+    ids = _attributes(relation.ids, child, analysis)
+    known = {a.expr_id for a in ids}
+    if relation.values is None:
+        values = [a for a in child.scope.attributes if a.expr_id not in known]
+    else:
+        values = _attributes(relation.values, child, analysis)
+    if not values:
+        raise analysis_error("UNPIVOT_REQUIRES_VALUE_COLUMNS", relation.origin)
+    ansi = analysis.environment.ansi
+    dtype = _common_type(values, relation, ansi)
+    output = [Attribute(new_id(), a.name, a.dtype, a.nullable, a.qualifier, a.metadata) for a in ids]
+    output.append(Attribute(new_id(), relation.variable_name, STRING, False))
+    output.append(Attribute(new_id(), relation.value_name, dtype, any(v.nullable for v in values)))
+    projections = tuple([(*ids, Literal(v.name, STRING), cast_to(v, dtype, ansi)) for v in values])
+    plan = logical.Expand(child.plan, projections, tuple(output))
+    return Resolved(plan, scope_over(plan.output, child.scope, hidden=()))
+
+
+def _attributes(expressions: tuple[Expression, ...], child: Resolved, analysis: Analysis) -> list[Attribute]:
+    found: list[Attribute] = []
+    for expression in expressions:
+        if isinstance(expression, UnresolvedStar):
+            excluded = {parts[-1].lower() for parts in expression.except_names}
+            found += [a for a in child.scope.attributes if a.name.lower() not in excluded]
+            continue
+        typed = analysis.over(child.scope).resolve(expression)
+        if not isinstance(typed.expression, Attribute):
+            raise analysis_error("UNPIVOT_REQUIRES_ATTRIBUTES", given="id", empty="value", expressions=typed.text)
+        found.append(typed.expression)
+    return found
+
+
+def _common_type(values: list[Attribute], relation: r.Unpivot, ansi: bool) -> DataType:
+    def wider(left: DataType | None, right: DataType | None) -> DataType | None:
+        return wider_type(left, right, ansi) if left is not None and right is not None else None
+
+    dtype = reduce(wider, [v.dtype for v in values])
+    if dtype is None:
+        by_type: dict[str, list[str]] = {}
+        for value in values:
+            by_type.setdefault(type_name(value.dtype), []).append(quoted((value.name,)))
+        shown = ", ".join([f"{name} ({', '.join(names)})" for name, names in by_type.items()])
+        raise analysis_error("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", relation.origin, types=shown)
+    return dtype
+
+
