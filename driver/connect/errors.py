@@ -49,6 +49,11 @@ PARENTS: Mapping[ErrorKind, tuple[str, ...]] = {
     ErrorKind.RUNTIME: _RUNTIME,
     ErrorKind.UNSUPPORTED: ("java.lang.UnsupportedOperationException", *_RUNTIME),
     ErrorKind.UPGRADE: _RUNTIME,
+    ErrorKind.CLASS_NOT_FOUND: (
+        "java.lang.ClassNotFoundException",
+        "java.lang.ReflectiveOperationException",
+        *_OBJECT,
+    ),
     ErrorKind.FILE_NOT_FOUND: ("java.io.FileNotFoundException", "java.io.IOException", *_OBJECT),
     ErrorKind.SECURITY: ("java.lang.SecurityException", *_RUNTIME),
     ErrorKind.SQL: ("java.sql.SQLException", *_OBJECT),
@@ -60,7 +65,7 @@ PARENTS: Mapping[ErrorKind, tuple[str, ...]] = {
 
 def classes_of(kind: ErrorKind) -> tuple[str, ...]:
     """The Java classes of an exception, its own first."""
-    return (kind.value, *PARENTS[kind])
+    return (kind.value, *PARENTS.get(kind, _RUNTIME))
 
 
 def failure_of(exception: BaseException) -> Failure:

@@ -24,6 +24,8 @@ def ipc(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
+        if not table.num_rows:
+            writer.write_batch(pa.RecordBatch.from_pylist([], table.schema))
     return sink.getvalue()
 
 
