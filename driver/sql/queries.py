@@ -293,7 +293,9 @@ def _pivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
 def _unpivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
     field = node.args["fields"][0]
     values = e.convert_all([x.this if isinstance(x, exp.PivotAlias) else x for x in field.expressions], text)
-    return r.Unpivot(child, (), values, field.this.name, node.expressions[0].name)
+    names = tuple([v.parts for v in values if isinstance(v, u.UnresolvedAttribute)])
+    others = u.UnresolvedStar(except_names=names)
+    return r.Unpivot(child, (others,), values, field.this.name, node.expressions[0].name)
 
 
 # ---- set operations -------------------------------------------------------------------------------
