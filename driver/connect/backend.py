@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from voltray.driver.catalog.session_catalog import SessionCatalog, SharedCatalog
     from voltray.driver.connect.session import Session
     from voltray.driver.plan.logical import LogicalPlan
-    from voltray.driver.plan.relations import NamedTable, Relation
+    from voltray.driver.plan.relations import Relation
     from voltray.driver.scheduler.query import QueryScheduler
     from voltray.driver.settings import Settings
     from voltray.proto.expressions import Expression
@@ -31,7 +32,7 @@ class Backend:
     """The parts behind the service. ``stop_parts`` ends what was started for it."""
 
     def __init__(
-        self, settings: Settings, scheduler: QueryScheduler, catalog: Any, stop_parts: Callable[[], None]
+        self, settings: Settings, scheduler: QueryScheduler, catalog: SharedCatalog, stop_parts: Callable[[], None]
     ) -> None:
         self.settings = settings
         self.scheduler = scheduler
@@ -51,16 +52,9 @@ class Backend:
 
         return optimize(plan, session)
 
-    def open_catalog(self, session: Session, source: Any | None) -> Any:
+    def open_catalog(self, source: SessionCatalog | None) -> SessionCatalog:
         """A session's view of the catalog; with ``source``, a copy of another session's."""
-        return None
-
-    def close_catalog(self, session: Session) -> None:
-        """Let a session's view of the catalog go."""
-
-    def resolve_table(self, session: Session, table: NamedTable) -> LogicalPlan | Relation:
-        """What a name stands for."""
-        raise NotImplementedError
+        return self.shared_catalog.open() if source is None else source.copy()
 
     def catalog_function(self, session: Session, name: tuple[str, ...]) -> Any | None:
         """A persistent function by name."""
@@ -110,10 +104,17 @@ def server_confs(settings: Settings) -> Mapping[str, str]:
 
 def start_backend(settings: Settings) -> Backend:
     """Start the cluster and open the catalog."""
+    from voltray.driver.catalog.session_catalog import open_shared_catalog
     from voltray.driver.scheduler.cluster import start_cluster
     from voltray.driver.scheduler.scheduler import Scheduler
 
     for name in _LOADED_AT_START:
         importlib.import_module(name)
+    catalog = open_shared_catalog(settings.catalog_path, settings.warehouse_dir)
     cluster = start_cluster(settings)
-    return Backend(settings, Scheduler(cluster, settings), None, cluster.stop)
+
+    def stop_parts() -> None:
+        cluster.stop()
+        catalog.close()
+
+    return Backend(settings, Scheduler(cluster, settings), catalog, stop_parts)

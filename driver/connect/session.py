@@ -24,6 +24,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from voltray.driver.catalog.session_catalog import SessionCatalog
     from voltray.driver.connect.backend import Backend
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.driver.plan.relations import CachedLocalRelation, NamedTable, Relation
@@ -60,7 +61,7 @@ class Session:
         self._functions: dict[str, Any] = {} if source is None else dict(source._functions)
         self._remote_relations: dict[str, LogicalPlan] = {}
         self._lock = threading.Lock()
-        self._catalog = backend.open_catalog(self, None if source is None else source.catalog)
+        self._catalog = backend.open_catalog(None if source is None else source.catalog)
 
     # What analysis, the optimizer and the planner ask (driver.analysis.environment.Environment).
 
@@ -85,7 +86,7 @@ class Session:
         return self.confs.flag("spark.sql.caseSensitive")
 
     @property
-    def catalog(self) -> Any:
+    def catalog(self) -> SessionCatalog:
         """The session's view of the catalog."""
         return self._catalog
 
@@ -126,7 +127,7 @@ class Session:
 
     def resolve_table(self, table: NamedTable) -> LogicalPlan | Relation:
         """A temp view, a persistent view or a table by its name."""
-        return self.backend.resolve_table(self, table)
+        return self._catalog.resolve_table(table, self)
 
     def user_function(self, name: tuple[str, ...]) -> Any | None:
         """A function that the session or the catalog registered."""
@@ -231,7 +232,6 @@ class Session:
         for plan in kept.values():
             self.caches.release_data_of(plan)
         self.caches.close()
-        self.backend.close_catalog(self)
         self.artifacts.close()
 
     def _blob(self, hash_text: str) -> bytes:

@@ -23,4 +23,6 @@ def create_view(
         text = f"Invalid view name: {command.name}."
         raise spark_error("_LEGACY_ERROR_TEMP_1321", message=text, sqlstate="", viewName=command.name)
     plan = session.analyze_message(command.input)
-    session.backend.create_view(session, parts[0], plan, is_global=command.is_global, replace=command.replace)
+    catalog = session.catalog
+    create = catalog.create_global_temp_view if command.is_global else catalog.create_temp_view
+    create(parts[0], plan, replace=command.replace)

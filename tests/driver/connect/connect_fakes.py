@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+from voltray.driver.catalog.session_catalog import open_shared_catalog
 from voltray.driver.connect.backend import Backend
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.logical import LocalData, LogicalPlan, Range
@@ -97,7 +98,8 @@ class FakeBackend(Backend):
     """Analyses ranges alone."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, FakeScheduler(), None, lambda: None)
+        catalog = open_shared_catalog(settings.catalog_path, settings.warehouse_dir)
+        super().__init__(settings, FakeScheduler(), catalog, catalog.close)
 
     def analyze(self, relation: r.Relation, session: Any) -> LogicalPlan:
         ids = iter(range(1 << 20))
@@ -118,9 +120,3 @@ class FakeBackend(Backend):
 
     def optimize(self, plan: LogicalPlan, session: Any) -> LogicalPlan:
         return plan
-
-    def open_catalog(self, session: Any, source: Any) -> Any:
-        return None
-
-    def close_catalog(self, session: Any) -> None:
-        pass
