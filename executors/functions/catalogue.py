@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from voltray.executors.functions import aggregates, arithmetic, boolean, comparison, conditional, pretty_string, window
+from voltray.executors.functions import (
+    aggregates, arithmetic, array, array_build, boolean, comparison, conditional, date_format, date_make, date_part,
+    date_time, generator, higher_order, interval, map, pretty_string, sequence, struct, timestamp_zone, window,
+)  # fmt: skip
 from voltray.executors.functions.registry import Function
 
 # A family is a module with a tuple FUNCTIONS; a new one is imported above and named here.
@@ -17,6 +20,19 @@ FAMILIES = (
     conditional,
     pretty_string,
     window,
+    array,
+    array_build,
+    date_format,
+    date_make,
+    date_part,
+    date_time,
+    generator,
+    higher_order,
+    interval,
+    map,
+    sequence,
+    struct,
+    timestamp_zone,
 )
 
 

@@ -193,7 +193,7 @@ def _scale_calendar(evaluation: Evaluation, interval: pl.Expr, number: pl.Expr, 
 
 
 # ---- moving ----------------------------------------------------------------------------------------
-def _parts(intervals: pl.Series, dtype: DataType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def interval_parts(intervals: pl.Series, dtype: DataType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Months, days and microseconds of a column of any interval type."""
     if isinstance(dtype, CalendarIntervalType):
         months, days, micros = [numbers(intervals.struct.field(n)) for n in ("months", "days", "microseconds")]
@@ -210,7 +210,7 @@ def _move_timestamp(evaluation: Evaluation, stamp: pl.Expr, interval: pl.Expr) -
     zone = zone_for(evaluation, stamp_type)
 
     def move(rows: Rows, stamps: pl.Series, intervals: pl.Series) -> pl.Series:
-        months, days, micros = _parts(intervals, interval_type)
+        months, days, micros = interval_parts(intervals, interval_type)
         known = ~any_null(stamps, intervals)
         rough = numbers(stamps) + months * (2.63e12) + days * float(DAY_MICROS) + micros.astype(np.float64)
         bad = pl.Series(np.abs(rough) > 9.2e18) & known
@@ -228,7 +228,7 @@ def _move_date(evaluation: Evaluation, date: pl.Expr, interval: pl.Expr) -> pl.E
     mode = evaluation.call.mode
 
     def move(rows: Rows, dates: pl.Series, intervals: pl.Series) -> pl.Series:
-        months, days, micros = _parts(intervals, kind)
+        months, days, micros = interval_parts(intervals, kind)
         known = ~any_null(dates, intervals)
         partial = pl.Series(micros != 0) & known
         if mode is EvalMode.ANSI:
