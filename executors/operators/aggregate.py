@@ -66,9 +66,7 @@ class PreparedAggregate:
         return split.finish(self.evaluation, *[pl.col(b) for b in self.buffers]).alias(self.name)
 
 
-def compile_aggregate(
-    operator: Aggregate, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_aggregate(operator: Aggregate, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """Arguments as columns, one Polars group-by, and the values of its buffers."""
     collects = operator.mode is not AggregateMode.FINAL
     frame = children[0]
@@ -86,16 +84,12 @@ def compile_aggregate(
     return grouped.select([*keys, *[p.finished() for p in prepared]])
 
 
-_ANY_ORDER = frozenset(
-    {"count", "count_if", "sum", "avg", "min", "max", "try_sum", "try_avg", "bool_and", "bool_or"}
-)
+_ANY_ORDER = frozenset({"count", "count_if", "sum", "avg", "min", "max", "try_sum", "try_avg", "bool_and", "bool_or"})
 
 
 def order_matters(operator: Aggregate) -> bool:
     """Whether the values depend on the order of the rows."""
-    return not all(
-        isinstance(a.child, AggregateCall) and a.child.name in _ANY_ORDER for a in operator.aggregates
-    )
+    return not all(isinstance(a.child, AggregateCall) and a.child.name in _ANY_ORDER for a in operator.aggregates)
 
 
 def gathered(
@@ -125,9 +119,7 @@ def prepare(alias: Alias, context: EvaluationContext, *, collects: bool = True) 
     return _with_arguments(PreparedAggregate(name, function, evaluation), call, context)
 
 
-def _with_arguments(
-    prepared: PreparedAggregate, call: AggregateCall, context: EvaluationContext
-) -> PreparedAggregate:
+def _with_arguments(prepared: PreparedAggregate, call: AggregateCall, context: EvaluationContext) -> PreparedAggregate:
     columns: list[pl.Expr] = []
     wanted: pl.Expr | None = None
     if call.filter is not None:
@@ -159,17 +151,14 @@ def _shaped(arguments: list[pl.Expr], call: AggregateCall) -> tuple[pl.Expr, ...
         if len(arguments) == 1:
             arguments = [arguments[0].unique(maintain_order=True)]
         else:
-            together = pl.struct([a.alias(str(i)) for i, a in enumerate(arguments)]).unique(
-                maintain_order=True
-            )
+            together = pl.struct([a.alias(str(i)) for i, a in enumerate(arguments)]).unique(maintain_order=True)
             arguments = [together.struct.field(str(i)) for i in range(len(arguments))]
     keys = arguments[count:]
     if keys:
         descending = [not o.ascending for o in call.order_by]
         nulls_last = [not o.nulls_first for o in call.order_by]
         arguments = [
-            a.sort_by(keys, descending=descending, nulls_last=nulls_last, maintain_order=True)
-            for a in arguments
+            a.sort_by(keys, descending=descending, nulls_last=nulls_last, maintain_order=True) for a in arguments
         ]
     return tuple(arguments)
 
@@ -188,6 +177,4 @@ def _normalised(attribute: Attribute) -> pl.Expr:
 
 
 def _not_splittable(call: AggregateCall) -> Exception:
-    return spark_error(
-        "UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=f"{call.name} does not run in parts."
-    )
+    return spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=f"{call.name} does not run in parts.")

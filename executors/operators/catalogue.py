@@ -8,6 +8,8 @@ from dataclasses import replace
 import polars as pl
 
 from voltray.executors.operators.aggregate import compile_aggregate, order_matters
+from voltray.executors.operators.as_of_join import compile_as_of_join
+from voltray.executors.operators.collect_metrics import compile_collect_metrics
 from voltray.executors.operators.deduplicate import compile_deduplicate
 from voltray.executors.operators.expand import compile_expand
 from voltray.executors.operators.file_scan import compile_file_scan
@@ -21,6 +23,7 @@ from voltray.executors.operators.one_row import compile_one_row
 from voltray.executors.operators.partition_read import compile_partition_read
 from voltray.executors.operators.project import compile_project
 from voltray.executors.operators.range_scan import compile_range_scan
+from voltray.executors.operators.sample import compile_sample
 from voltray.executors.operators.set_operation import compile_set_operation
 from voltray.executors.operators.show_string import compile_show_string
 from voltray.executors.operators.sort import compile_sort
@@ -45,6 +48,9 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.NestedLoopJoin: compile_nested_loop_join,
     operators.Aggregate: compile_aggregate,
     operators.Expand: compile_expand,
+    operators.AsOfJoin: compile_as_of_join,
+    operators.Sample: compile_sample,
+    operators.CollectMetrics: compile_collect_metrics,
     operators.Window: compile_window,
     operators.Generate: compile_generate,
     operators.Sort: compile_sort,

@@ -35,9 +35,7 @@ def keep(frame: pl.LazyFrame, attributes: Iterable[Attribute]) -> pl.LazyFrame:
     return select_columns(frame, columns, has_input=bool(columns))
 
 
-def sort_keys(
-    orders: Sequence[SortOrder], context: EvaluationContext
-) -> tuple[list[pl.Expr], list[bool], list[bool]]:
+def sort_keys(orders: Sequence[SortOrder], context: EvaluationContext) -> tuple[list[pl.Expr], list[bool], list[bool]]:
     """Sort keys, and for each whether it descends and whether nulls come last."""
     keys = [compile_expression(o.child, context) for o in orders]
     return keys, [not o.ascending for o in orders], [not o.nulls_first for o in orders]

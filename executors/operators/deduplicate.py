@@ -9,9 +9,7 @@ from voltray.executors.operators.task import TaskContext
 from voltray.proto.operators import Deduplicate
 
 
-def compile_deduplicate(
-    operator: Deduplicate, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_deduplicate(operator: Deduplicate, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """The first row met for each value; NULL equals NULL, NaN equals NaN."""
     names = names_of(operator.keys)
     if not names:

@@ -14,9 +14,7 @@ from voltray.proto.types import ArrayType
 _ROWS = "#rows"
 
 
-def compile_generate(
-    operator: Generate, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_generate(operator: Generate, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """Rows in order; without rows of its own a row vanishes, or stays with NULLs where ``outer``."""
     kept = names_of(operator.child_output)
     call = operator.generator

@@ -32,9 +32,7 @@ class _Keys:
     nulls_equal: bool
     ordered: bool
 
-    def join(
-        self, left: pl.LazyFrame, right: pl.LazyFrame, how: str, order: str = "left_right"
-    ) -> pl.LazyFrame:
+    def join(self, left: pl.LazyFrame, right: pl.LazyFrame, how: str, order: str = "left_right") -> pl.LazyFrame:
         """Polars' own join on the keys, both sides' key columns kept."""
         return left.join(
             right,
@@ -47,9 +45,7 @@ class _Keys:
         )
 
 
-def compile_hash_join(
-    operator: HashJoin, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_hash_join(operator: HashJoin, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """Polars' join where keys alone decide, else by way of matching pairs."""
     left, right = keep(children[0], operator.left_output), keep(children[1], operator.right_output)
     if operator.null_aware:
@@ -99,9 +95,7 @@ def _keys(operator: HashJoin, left: pl.LazyFrame, right: pl.LazyFrame, ordered: 
 
 def _mark(keys: tuple[Attribute, ...], safe: tuple[bool, ...], number: int) -> pl.Expr:
     """A key that keeps a row with NULL in an ordinary key apart, where Polars takes NULLs as equal for <=>."""
-    missing = pl.any_horizontal(
-        [pl.col(k.column).is_null() for k, s in zip(keys, safe, strict=True) if not s]
-    )
+    missing = pl.any_horizontal([pl.col(k.column).is_null() for k, s in zip(keys, safe, strict=True) if not s])
     return pl.when(missing).then(number).otherwise(0).cast(pl.Int8).alias(_MARK)
 
 
@@ -117,9 +111,7 @@ def _one_side(operator: HashJoin, keys: _Keys, how: str) -> pl.LazyFrame:
 
 def _existence(operator: HashJoin, keys: _Keys) -> pl.LazyFrame:
     assert operator.exists is not None
-    known = (
-        keys.right.select(list(dict.fromkeys(keys.right_on))).unique().with_columns(pl.lit(True).alias(_FLAG))
-    )
+    known = keys.right.select(list(dict.fromkeys(keys.right_on))).unique().with_columns(pl.lit(True).alias(_FLAG))
     joined = keys.join(keys.left, known, "left", "left")
     flag = pl.col(_FLAG).fill_null(False).alias(operator.exists.column)
     return joined.select([*names_of(operator.left_output), flag])
@@ -138,9 +130,7 @@ _BY_KEYS: dict[str, Callable[[HashJoin, _Keys], pl.LazyFrame]] = {
 
 
 # ---- NOT IN -----------------------------------------------------------------------------------------
-def _null_aware_anti(
-    operator: HashJoin, left: pl.LazyFrame, right: pl.LazyFrame, task: TaskContext
-) -> pl.LazyFrame:
+def _null_aware_anti(operator: HashJoin, left: pl.LazyFrame, right: pl.LazyFrame, task: TaskContext) -> pl.LazyFrame:
     """A left row stays only where it is surely in no pair: any NULL on either side leaves that unknown."""
     ours, theirs = operator.left_keys[0].column, operator.right_keys[0].column
     columns = names_of(operator.left_output)

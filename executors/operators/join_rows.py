@@ -95,24 +95,15 @@ def _filtering(sides: JoinSides, how: str) -> pl.LazyFrame:
 def _existence(sides: JoinSides) -> pl.LazyFrame:
     assert sides.exists is not None
     left = _numbered(sides.left, LEFT_ROW)
-    matched = (
-        sides.pairs(left, sides.right)
-        .select(LEFT_ROW)
-        .unique()
-        .with_columns(pl.lit(True).alias(sides.exists))
-    )
+    matched = sides.pairs(left, sides.right).select(LEFT_ROW).unique().with_columns(pl.lit(True).alias(sides.exists))
     joined = left.join(matched, on=LEFT_ROW, how="left", maintain_order="left")
-    return joined.with_columns(pl.col(sides.exists).fill_null(False)).select(
-        [*sides.left_columns, sides.exists]
-    )
+    return joined.with_columns(pl.col(sides.exists).fill_null(False)).select([*sides.left_columns, sides.exists])
 
 
 def _left_single(sides: JoinSides) -> pl.LazyFrame:
     left = _numbered(sides.left, LEFT_ROW)
     matched = sides.pairs(left, sides.right).select([LEFT_ROW, *sides.right_columns])
-    counted = matched.group_by(LEFT_ROW).agg(
-        pl.len().alias(COUNT), *[pl.col(c).first() for c in sides.right_columns]
-    )
+    counted = matched.group_by(LEFT_ROW).agg(pl.len().alias(COUNT), *[pl.col(c).first() for c in sides.right_columns])
     joined = left.join(counted, on=LEFT_ROW, how="left", maintain_order="left")
     checked = pl.col(COUNT).map_batches(_at_most_one, return_dtype=pl.Boolean, is_elementwise=True)
     return _pick(joined.filter(checked), sides.columns)

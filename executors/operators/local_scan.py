@@ -13,9 +13,7 @@ from voltray.proto.operators import LocalScan
 from voltray.proto.types import carrier
 
 
-def compile_local_scan(
-    operator: LocalScan, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_local_scan(operator: LocalScan, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """The table's columns, by position, under the attributes' ids and in their carriers."""
     return frame_of(operator.data, operator.attributes).lazy()
 

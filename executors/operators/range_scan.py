@@ -10,9 +10,7 @@ from voltray.proto.operators import RangeScan
 _LIMIT = 1 << 63
 
 
-def compile_range_scan(
-    operator: RangeScan, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_range_scan(operator: RangeScan, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """Integers from start (included) to end (excluded)."""
     name = operator.attribute.column
     count = max(0, -((operator.start - operator.end) // operator.step))

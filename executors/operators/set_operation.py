@@ -31,9 +31,7 @@ def compile_set_operation(
 def _by_position(
     frame: pl.LazyFrame, output: tuple[Attribute, ...], wanted: tuple[Attribute, ...], keys: list[str]
 ) -> pl.LazyFrame:
-    columns = [
-        pl.col(a.column).cast(carrier(w.dtype)).alias(k) for a, w, k in zip(output, wanted, keys, strict=True)
-    ]
+    columns = [pl.col(a.column).cast(carrier(w.dtype)).alias(k) for a, w, k in zip(output, wanted, keys, strict=True)]
     return frame.select(columns)
 
 

@@ -13,18 +13,14 @@ from voltray.executors.operators.task import TaskContext
 from voltray.proto.operators import ShowString
 
 _MINIMUM_WIDTH = 3
-_META = str.maketrans(
-    {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f", "\b": "\\b", "\x0b": "\\v", "\x07": "\\a"}
-)
+_META = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f", "\b": "\\b", "\x0b": "\\v", "\x07": "\\a"})
 _FULL_WIDTH = re.compile(
     "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]"
 )
 Row = Sequence[str]
 
 
-def compile_show_string(
-    operator: ShowString, children: tuple[pl.LazyFrame, ...], task: TaskContext
-) -> pl.LazyFrame:
+def compile_show_string(operator: ShowString, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """One row, one column: the picture of at most ``num_rows`` rows."""
     output = operator.attributes[0].column
     columns = [a.column for a in operator.child_output]
@@ -103,9 +99,7 @@ def _vertical(names: Row, rows: Sequence[Row], count: int, has_more: bool, trunc
     for number, row in enumerate(rows):
         parts.append(f"-RECORD {number}".ljust(name_width + cell_width + 5, "-") + "\n")
         for name, cell in zip(names, row, strict=True):
-            parts.append(
-                f" {_padded(name, name_width, left=False)} | {_padded(cell, cell_width, left=False)} \n"
-            )
+            parts.append(f" {_padded(name, name_width, left=False)} | {_padded(cell, cell_width, left=False)} \n")
     return "".join([*parts, _more(count) if has_more else ""])
 
 

@@ -45,9 +45,7 @@ def aggregate_over_frames(
 
 
 # ---- any function -----------------------------------------------------------------------------------
-def _grouped(
-    prepared: PreparedAggregate, columns: pl.DataFrame, groups: Indices
-) -> tuple[pl.Series, pl.Series]:
+def _grouped(prepared: PreparedAggregate, columns: pl.DataFrame, groups: Indices) -> tuple[pl.Series, pl.Series]:
     """The aggregate's value for each group, and the groups, in the order met."""
     frame = columns.with_columns(pl.Series(_FRAME, groups)).lazy()
     result = gathered(frame, [_FRAME], [prepared], merging=False)
@@ -143,13 +141,9 @@ def _where_known(values: pl.Series, count: Indices) -> pl.Series:
     return values.zip_with(pl.Series(count > 0), pl.Series([None], dtype=values.dtype))
 
 
-def _running_float(
-    values: pl.Series, rows: SortedRows, high: Indices, count: Indices, *, average: bool
-) -> pl.Series:
+def _running_float(values: pl.Series, rows: SortedRows, high: Indices, count: Indices, *, average: bool) -> pl.Series:
     """Sums from each partition's start, added up in order as Spark does (no differences: they would lose digits)."""
-    frame = pl.DataFrame(
-        {"value": values.cast(pl.Float64).fill_null(0.0), "partition": rows.partition_number}
-    )
+    frame = pl.DataFrame({"value": values.cast(pl.Float64).fill_null(0.0), "partition": rows.partition_number})
     sums = frame.select(pl.col("value").cum_sum().over("partition")).to_series()
     total = sums.gather(pl.Series(np.maximum(high - 1, 0)))
     return _where_known(total / pl.Series(np.maximum(count, 1)) if average else total, count)
