@@ -9,12 +9,52 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from voltray.proto.types import (
-    BINARY, BOOLEAN, BYTE, DATE, DOUBLE, FLOAT, INTEGER, LONG, MAX_DECIMAL_PRECISION, NULL, SHORT, STRING,
-    TIMESTAMP, TIMESTAMP_NTZ, ArrayType, AtomicType, BinaryType, BooleanType, ByteType, CalendarIntervalType,
-    CharType, DataType, DateType, DayTimeIntervalType, DecimalType, DoubleType, FloatType, FractionalType,
-    IntegerType, IntegralType, LongType, MapType, NullType, NumericType, ShortType, StringType, StructField,
-    StructType, TimestampNTZType, TimestampType, TimeType, UserDefinedType, VarcharType, VariantType,
-    YearMonthIntervalType, same_type,
+    BINARY,
+    BOOLEAN,
+    BYTE,
+    DATE,
+    DOUBLE,
+    FLOAT,
+    INTEGER,
+    LONG,
+    MAX_DECIMAL_PRECISION,
+    NULL,
+    SHORT,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    ArrayType,
+    AtomicType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    CalendarIntervalType,
+    CharType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    FractionalType,
+    IntegerType,
+    IntegralType,
+    LongType,
+    MapType,
+    NullType,
+    NumericType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    UserDefinedType,
+    VarcharType,
+    VariantType,
+    YearMonthIntervalType,
+    same_type,
 )  # fmt: skip
 
 SYSTEM_DECIMAL = DecimalType(38, 18)
@@ -470,7 +510,11 @@ def can_up_cast(source: DataType, target: DataType) -> bool:
             return nulls and can_up_cast(source.elementType, target.elementType)
         case (MapType(), MapType()):
             nulls = target.valueContainsNull or not source.valueContainsNull
-            return nulls and can_up_cast(source.keyType, target.keyType) and can_up_cast(source.valueType, target.valueType)
+            return (
+                nulls
+                and can_up_cast(source.keyType, target.keyType)
+                and can_up_cast(source.valueType, target.valueType)
+            )
         case (StructType(), StructType()):
             return len(source.fields) == len(target.fields) and all(
                 (b.nullable or not a.nullable) and can_up_cast(a.dataType, b.dataType)

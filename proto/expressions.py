@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from enum import Enum
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from voltray.proto.types import BOOLEAN, DataType
@@ -267,7 +266,7 @@ class InSubquery(Expression):
 
 def dtype_of(expression: Expression) -> DataType:
     """The type of any resolved expression."""
-    return expression.dtype  # type: ignore[attr-defined, no-any-return]
+    return expression.dtype  # type: ignore[attr-defined]
 
 
 def nullable_of(expression: Expression) -> bool:
@@ -275,15 +274,21 @@ def nullable_of(expression: Expression) -> bool:
     return bool(expression.nullable)  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=64)
-def _child_fields(node_type: type[Expression]) -> tuple[str, ...]:
-    named = ("child", "args", "body", "filter", "order_by", "partition_by", "function", "values")
-    return tuple(f.name for f in fields(node_type) if f.name in named)
+_CHILD_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
+def _child_fields(expression: Expression) -> tuple[str, ...]:
+    known = _CHILD_FIELDS.get(type(expression))
+    if known is None:
+        named = ("child", "args", "body", "filter", "order_by", "partition_by", "function", "values")
+        known = tuple([f.name for f in fields(expression) if f.name in named])
+        _CHILD_FIELDS[type(expression)] = known
+    return known
 
 
 def children_of(expression: Expression) -> Iterator[Expression]:
     """The direct sub-expressions, without those inside subquery plans."""
-    for name in _child_fields(type(expression)):
+    for name in _child_fields(expression):
         value = getattr(expression, name)
         if isinstance(value, tuple):
             yield from value
@@ -294,7 +299,7 @@ def children_of(expression: Expression) -> Iterator[Expression]:
 def map_children(expression: Expression, function: Callable[[Expression], Expression]) -> Expression:
     """The expression with each direct sub-expression replaced; the same object where nothing changed."""
     changes: dict[str, Any] = {}
-    for name in _child_fields(type(expression)):
+    for name in _child_fields(expression):
         value = getattr(expression, name)
         if isinstance(value, tuple):
             mapped = tuple([function(v) for v in value])

@@ -32,6 +32,7 @@ class ErrorKind(Enum):
     RUNTIME = "org.apache.spark.SparkRuntimeException"
     UNSUPPORTED = "org.apache.spark.SparkUnsupportedOperationException"
     UPGRADE = "org.apache.spark.SparkUpgradeException"
+    CLASS_NOT_FOUND = "org.apache.spark.SparkClassNotFoundException"
     FILE_NOT_FOUND = "org.apache.spark.SparkFileNotFoundException"
     SECURITY = "org.apache.spark.SparkSecurityException"
     SQL = "org.apache.spark.SparkSQLException"
@@ -99,7 +100,7 @@ def conditions() -> Mapping[str, tuple[str, tuple[str, ...]]]:
 def _templates() -> Mapping[str, str]:
     text = resources.files("voltray.proto").joinpath("error_messages.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t", 1) for line in text.splitlines() if line and not line.startswith("#"))
-    return dict((name, template) for name, template in rows)
+    return {row[0]: row[1] for row in rows}
 
 
 class _Parameters(dict[str, str]):

@@ -169,7 +169,7 @@ class ExpressionString(Unresolved):
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedSubquery(Unresolved):
-    """A subquery: kind "scalar", "exists", "in" (with ``values``) or "table_argument"; its plan is given or a plan id."""
+    """A subquery: kind "scalar", "exists", "in" (with ``values``) or "table_argument"; ``plan`` or ``plan_id``."""
 
     kind: str
     plan: Any = None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from voltray.proto.expressions import (
-    Alias, Attribute, Call, Expression, Literal, OuterReference, map_children, new_id, nullable_of,
+    Alias,
+    Attribute,
+    Call,
+    Expression,
+    Literal,
+    OuterReference,
+    map_children,
+    new_id,
+    nullable_of,
     walk,
 )  # fmt: skip
 from voltray.proto.types import BOOLEAN

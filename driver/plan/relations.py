@@ -367,7 +367,7 @@ class ReplaceNa(Relation):
 
 @dataclass(frozen=True, slots=True)
 class Statistic(Relation):
-    """``df.stat`` and describe: name is summary, describe, crosstab, cov, corr, approx_quantile, freq_items or sample_by."""
+    """``df.stat``, describe and summary, by the name of its message (crosstab, approx_quantile ...)."""
 
     child: Relation
     name: str

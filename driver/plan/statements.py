@@ -145,7 +145,7 @@ class Insert(Statement):
 
 @dataclass(frozen=True, slots=True)
 class Show(Statement):
-    """``SHOW`` what: databases, tables, views, columns, functions, catalogs, tblproperties, partitions, create_table."""
+    """``SHOW`` what: databases, tables, views, columns, functions, catalogs, tblproperties, create_table."""
 
     what: str
     name: Name = ()

@@ -170,9 +170,7 @@ def _window_call(call: e.WindowCall) -> str:
 
 
 def _frame(frame: e.WindowFrame) -> str:
-    return (
-        f"specifiedwindowframe({frame.kind.name.title()}Frame, {_bound(frame.lower)}, {_bound(frame.upper)})"
-    )
+    return f"specifiedwindowframe({frame.kind.name.title()}Frame, {_bound(frame.lower)}, {_bound(frame.upper)})"
 
 
 def _bound(bound: Any) -> str:
@@ -259,9 +257,7 @@ _NODES: dict[type, Callable[[Any], str]] = {
     l.Limit: _limit,
     l.Union: lambda n: "Union false, false",
     l.Deduplicate: lambda n: f"Deduplicate [{_list(n.keys)}]",
-    l.Generate: lambda n: (
-        f"Generate {expression_text(n.generator)}, {str(n.outer).lower()}, [{_list(n.attributes)}]"
-    ),
+    l.Generate: lambda n: f"Generate {expression_text(n.generator)}, {str(n.outer).lower()}, [{_list(n.attributes)}]",
     l.Sample: lambda n: f"Sample {n.lower}, {n.upper}, {str(n.with_replacement).lower()}, {n.seed}",
     l.SetOperation: lambda n: f"{n.kind.title()}{' All' if n.is_all else ''} {str(n.is_all).lower()}",
 }

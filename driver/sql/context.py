@@ -79,4 +79,4 @@ def _span(node: exp.Expression) -> tuple[int, int]:
         spans = [own, *[_span(child) for child in node.iter_expressions()]]
         known = (min(s[0] for s in spans), max(s[1] for s in spans))
         node.meta["span"] = known
-    return known  # type: ignore[no-any-return]
+    return known

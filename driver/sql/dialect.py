@@ -51,7 +51,7 @@ class VoltrayParser(SparkParser):
     COLON_IS_VARIANT_EXTRACT = True
     COLON_CHAIN_IS_SINGLE_EXTRACT = True
     STRICT_CAST = True
-    TYPE_LITERAL_PARSERS = {kind: _typed_literal for kind in _LITERAL_TYPES}  # noqa: RUF012
+    TYPE_LITERAL_PARSERS = dict.fromkeys(_LITERAL_TYPES, _typed_literal)
     PRIMARY_PARSERS = {  # noqa: RUF012
         **SparkParser.PRIMARY_PARSERS,
         TokenType.UNICODE_STRING: _typed_number,

@@ -261,7 +261,9 @@ def _in(node: exp.In, text: SqlText) -> Expression:
     child = convert(node.this, text)
     query = node.args.get("query")
     if query is not None:
-        values = child.args if isinstance(node.this, exp.Tuple) and isinstance(child, u.UnresolvedFunction) else (child,)
+        values = (
+            child.args if isinstance(node.this, exp.Tuple) and isinstance(child, u.UnresolvedFunction) else (child,)
+        )
         plan = text.query(query.this if isinstance(query, exp.Subquery) else query)
         return u.UnresolvedSubquery("in", plan, values=values, origin=text.origin(node))
     return call("in", child, *convert_all(node.expressions, text), origin=text.origin(node))
@@ -494,7 +496,7 @@ def _subquery(node: exp.Subquery, text: SqlText) -> Expression:
     return u.UnresolvedSubquery("scalar", text.query(node.this), origin=text.origin(node))
 
 
-def _select(node: exp.Query, text: SqlText) -> Expression:
+def _select(node: exp.Expression, text: SqlText) -> Expression:
     return u.UnresolvedSubquery("scalar", text.query(node), origin=text.origin(node))
 
 

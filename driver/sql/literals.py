@@ -101,7 +101,11 @@ def interval(pairs: list[tuple[str, str]], text: str) -> Literal:
     unknown = [u for u in units if u not in _MONTHS and u not in _MICROSECONDS]
     if unknown:
         raise _invalid(text)
-    raise spark_error("_LEGACY_ERROR_TEMP_0029", ErrorKind.PARSE, message=f"Cannot mix year-month and day-time fields: {text}")
+    raise spark_error(
+        "_LEGACY_ERROR_TEMP_0029",
+        ErrorKind.PARSE,
+        message=f"Cannot mix year-month and day-time fields: {text}",
+    )
 
 
 def _year_month(units: list[str]) -> t.DataType:

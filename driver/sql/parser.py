@@ -29,7 +29,7 @@ def parse_statement(text: str) -> exp.Expression:
     if _NOTHING.fullmatch(text):
         raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE, contexts=(QueryContext(text, 0, len(text) - 1),))
     try:
-        trees = [t for t in sqlglot.parse(text, dialect=_DIALECT) if t is not None]
+        trees = [t for t in sqlglot.parse(text, dialect=_DIALECT) if isinstance(t, exp.Expression)]
     except (SqlglotError, TokenError) as failure:
         raise _syntax_error(text, failure) from None
     if len(trees) != 1:

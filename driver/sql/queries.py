@@ -252,9 +252,7 @@ def _values(node: exp.Values, text: SqlText) -> r.Relation:
     rows = [x.expressions if isinstance(x, exp.Tuple) else [x] for x in node.expressions]
     parts: list[r.Relation] = []
     for row in rows:
-        cells = [
-            u.UnresolvedAlias(e.convert(cell, text), (f"col{i}",)) for i, cell in enumerate(row, start=1)
-        ]
+        cells = [u.UnresolvedAlias(e.convert(cell, text), (f"col{i}",)) for i, cell in enumerate(row, start=1)]
         parts.append(r.Project(r.OneRow(), tuple(cells)))
     return _decorated(node, _balanced_union(parts), text)
 
@@ -299,7 +297,11 @@ def _unpivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
 
 
 # ---- set operations -------------------------------------------------------------------------------
-_SET_KINDS: dict[type[exp.Expression], str] = {exp.Union: "union", exp.Intersect: "intersect", exp.Except: "except"}
+_SET_KINDS: dict[type[exp.Expression], str] = {
+    exp.Union: "union",
+    exp.Intersect: "intersect",
+    exp.Except: "except",
+}
 
 
 def _set_operation(node: exp.SetOperation, text: SqlText) -> r.Relation:

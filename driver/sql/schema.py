@@ -227,7 +227,7 @@ class _Parser:
         numbers = self.arguments()
         return numbers[0], numbers[1] if len(numbers) > 1 else 0
 
-    def text(self) -> t.DataType:
+    def string_type(self) -> t.DataType:
         """STRING [COLLATE name]."""
         if self.take("collate"):
             name = self.name()
@@ -292,9 +292,7 @@ class _Parser:
         if self.take("to"):
             word = self.name().lower()
             if units.get(word, -1) <= start:
-                raise spark_error(
-                    "UNSUPPORTED_DATATYPE", ErrorKind.PARSE, typeName=f'"INTERVAL ... TO {word.upper()}"'
-                )
+                raise spark_error("UNSUPPORTED_DATATYPE", ErrorKind.PARSE, typeName=f'"INTERVAL ... TO {word.upper()}"')
             stop = units[word]
         if units is _YEAR_MONTH_UNITS:
             return t.YearMonthIntervalType(start, stop)
@@ -312,7 +310,7 @@ _SPECIAL: dict[str, Callable[[_Parser], t.DataType]] = {
     "decimal": _Parser.decimal,
     "dec": _Parser.decimal,
     "numeric": _Parser.decimal,
-    "string": _Parser.text,
+    "string": _Parser.string_type,
     "char": _Parser.char,
     "character": _Parser.char,
     "varchar": _Parser.varchar,

@@ -39,7 +39,7 @@ def parse_sql(
 
 
 def _name(node: exp.Expression) -> s.Name:
-    table = node.this if isinstance(node, exp.Schema) else node
+    table: Any = node.this if isinstance(node, exp.Schema) else node
     return tuple([part.name for part in table.parts])
 
 
@@ -136,7 +136,7 @@ def _schema(node: exp.Schema, text: SqlText) -> StructType:
             for c in column.args.get("constraints") or []
         )
         metadata = {"comment": comment.this.name} if comment is not None else {}
-        fields.append(StructField(column.name, e.data_type(column.kind, text), not required, metadata))
+        fields.append(StructField(column.name, e.data_type(column.args["kind"], text), not required, metadata))
     return StructType(fields)
 
 
@@ -210,7 +210,7 @@ def _insert(node: exp.Insert, text: SqlText) -> s.Statement:
         return s.NotSupported("INSERT OVERWRITE DIRECTORY")
     table = target.this if isinstance(target, exp.Schema) else target
     columns = tuple([c.name for c in target.expressions]) if isinstance(target, exp.Schema) else ()
-    partition = []
+    partition: list[tuple[str, Expression | None]] = []
     clause = table.args.get("partition")
     for item in clause.expressions if clause is not None else []:
         if isinstance(item, exp.EQ):

@@ -34,7 +34,7 @@ def run_modules(modules: list[str], sink: TextIO) -> None:
             runpy.run_module(module, run_name="__main__")
         except SystemExit:
             pass
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             _write(sink, module, "<module>", 1, 1, traceback.format_exc()[-3000:])
 
 
@@ -64,7 +64,7 @@ def _run(test: doctest.DocTest, optionflags: int) -> tuple[int, str]:
     try:
         runner = doctest.DocTestRunner(verbose=False, optionflags=optionflags)
         failed = runner.run(test, out=output.write, clear_globs=False).failed
-    except Exception:
+    except Exception:  # noqa: BLE001
         failed = len(test.examples)
         output.write(traceback.format_exc())
     finally:

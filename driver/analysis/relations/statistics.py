@@ -50,9 +50,7 @@ def _summary(relation: r.Statistic, child: Resolved, analysis: Analysis) -> Reso
     return _summarized(statistics, list(child.scope.attributes), child, analysis)
 
 
-def _summarized(
-    statistics: tuple[str, ...], columns: list[Attribute], child: Resolved, analysis: Analysis
-) -> Resolved:
+def _summarized(statistics: tuple[str, ...], columns: list[Attribute], child: Resolved, analysis: Analysis) -> Resolved:
     """One aggregation of every statistic of every column, its one row then unfolded to a row a statistic."""
     columns = [a for a in columns if isinstance(a.dtype, (t.NumericType, t.StringType))]
     items = [
@@ -61,18 +59,14 @@ def _summarized(
         for position, column in enumerate(columns)
     ]
     if not items:
-        empty = r.Project(r.OneRow(), tuple([UnresolvedAlias(Literal("", t.STRING), ("none",))]))
+        empty = r.Project(r.OneRow(), (UnresolvedAlias(Literal("", t.STRING), ("none",)),))
         folded = analysis.relation(empty)
     else:
         folded = analysis.relation(r.Aggregate(over(child), "groupby", (), tuple(items)))
     cells = folded.plan.output
     width = len(columns)
-    projections = tuple(
-        [
-            (Literal(name, t.STRING), *cells[place * width : (place + 1) * width])
-            for place, name in enumerate(statistics)
-        ]
-    )
+    rows = enumerate(statistics)
+    projections = tuple([(Literal(name, t.STRING), *cells[i * width : (i + 1) * width]) for i, name in rows])
     names = ["summary", *[c.name for c in columns]]
     output = tuple([Attribute(new_id(), name, t.STRING, True) for name in names])
     plan = logical.Expand(folded.plan, projections, output)
@@ -134,9 +128,7 @@ def _pair(relation: r.Statistic, child: Resolved, analysis: Analysis) -> tuple[A
     return first, second
 
 
-def _numeric_pair(
-    what: str, relation: r.Statistic, child: Resolved, analysis: Analysis
-) -> tuple[Attribute, Attribute]:
+def _numeric_pair(what: str, relation: r.Statistic, child: Resolved, analysis: Analysis) -> tuple[Attribute, Attribute]:
     pair = _pair(relation, child, analysis)
     for column in pair:
         if not isinstance(column.dtype, t.NumericType):
@@ -145,7 +137,8 @@ def _numeric_pair(
                 "UNSUPPORTED_STATISTIC_TYPE",
                 ErrorKind.ILLEGAL_ARGUMENT,
                 sqlstate="42K0D",
-                message=f"requirement failed: Currently {what} calculation for columns with dataType {shown} not supported.",
+                message=f"requirement failed: Currently {what} calculation for columns with dataType {shown} "
+                "not supported.",
             )
     return pair
 
@@ -159,7 +152,8 @@ def _moment(function: str, what: str, name: str) -> Callable[[r.Statistic, Resol
                 "UNSUPPORTED_CORRELATION",
                 ErrorKind.ILLEGAL_ARGUMENT,
                 sqlstate="42K0D",
-                message="requirement failed: Currently only the calculation of the Pearson Correlation coefficient is supported.",
+                message="requirement failed: Currently only the calculation of the Pearson "
+                "Correlation coefficient is supported.",
             )
         item = UnresolvedAlias(call(function, _double(first), _double(second)), (name,))
         return analysis.relation(r.Aggregate(over(child), "groupby", (), (item,)))
@@ -253,7 +247,9 @@ def _chosen(listed: Resolved, column: Attribute, support: float) -> Expression:
 def _sample_by(relation: r.Statistic, child: Resolved, analysis: Analysis) -> Resolved:
     arguments = _arguments(relation)
     typed = analysis.over(child.scope).resolve(arguments["column"])
-    stratum = UnresolvedAlias(typed.expression, ("stratum",)) if isinstance(typed.expression, Alias) else typed.expression
+    stratum = (
+        UnresolvedAlias(typed.expression, ("stratum",)) if isinstance(typed.expression, Alias) else typed.expression
+    )
     branches: list[Expression] = []
     for value, fraction in arguments["fractions"]:
         branches += [call("<=>", stratum, value), Literal(float(fraction), t.DOUBLE)]

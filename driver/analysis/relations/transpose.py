@@ -47,7 +47,9 @@ def _index(relation: r.Transpose, child: Resolved, analysis: Analysis) -> Attrib
     else:
         expression = analysis.over(child.scope).resolve(relation.index[0]).expression
         if not isinstance(expression, Attribute):
-            raise analysis_error("TRANSPOSE_INVALID_INDEX_COLUMN", relation.origin, reason="Index column must be a column")
+            raise analysis_error(
+                "TRANSPOSE_INVALID_INDEX_COLUMN", relation.origin, reason="Index column must be a column"
+            )
         index = expression
     if not isinstance(index.dtype, AtomicType):
         reason = f"Index column must be of atomic type, but found: {index.dtype}"
@@ -100,5 +102,3 @@ def _transposed(table: pa.Table, values: list[Attribute], dtype: DataType, child
         columns.append(rows.gather_every(len(names), place).alias(attribute.column))
     data = logical.LocalData(attributes, pl.DataFrame(columns).to_arrow(), len(values))
     return Resolved(data, scope_over(data.output, child.scope, hidden=()))
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import cast_to
@@ -56,10 +55,9 @@ def _attributes(expressions: tuple[Expression, ...], child: Resolved, analysis: 
 
 
 def _common_type(values: list[Attribute], relation: r.Unpivot, ansi: bool) -> DataType:
-    def wider(left: DataType | None, right: DataType | None) -> DataType | None:
-        return wider_type(left, right, ansi) if left is not None and right is not None else None
-
-    dtype = reduce(wider, [v.dtype for v in values])
+    dtype: DataType | None = values[0].dtype
+    for value in values[1:]:
+        dtype = wider_type(dtype, value.dtype, ansi) if dtype is not None else None
     if dtype is None:
         by_type: dict[str, list[str]] = {}
         for value in values:
@@ -67,5 +65,3 @@ def _common_type(values: list[Attribute], relation: r.Unpivot, ansi: bool) -> Da
         shown = ", ".join([f"{name} ({', '.join(names)})" for name, names in by_type.items()])
         raise analysis_error("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", relation.origin, types=shown)
     return dtype
-
-

@@ -192,9 +192,7 @@ def _window(message: Message, origin: QueryContext | None) -> Expression:
 
 def _extract_value(message: Message, origin: QueryContext | None) -> Expression:
     field = message.unresolved_extract_value
-    return u.UnresolvedExtract(
-        expression_from_message(field.child), expression_from_message(field.extraction), origin
-    )
+    return u.UnresolvedExtract(expression_from_message(field.child), expression_from_message(field.extraction), origin)
 
 
 def _update_fields(message: Message, origin: QueryContext | None) -> Expression:

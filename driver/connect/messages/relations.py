@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from typing import Literal as Literal_
 
 from pyspark.sql.connect.proto import expressions_pb2, relations_pb2
 
@@ -118,7 +119,7 @@ def _lateral_join(message: Message) -> r.Relation:
 def _as_of_join(message: Message) -> r.Relation:
     field = message.as_of_join
 
-    def optional(name: str) -> Expression | None:
+    def optional(name: Literal_["join_expr", "tolerance"]) -> Expression | None:
         return expression_from_message(getattr(field, name)) if field.HasField(name) else None
 
     return r.AsOfJoin(

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pyspark.sql.connect.proto import types_pb2
 from pyspark.sql.connect.types import proto_schema_to_pyspark_data_type, pyspark_types_to_proto_types
 
 from voltray.proto.failures import spark_error
 from voltray.proto.types import DataType
 
-ParseSchema = Callable[[str], DataType]
 
-
-def data_type_from_message(message: types_pb2.DataType, parse_schema: ParseSchema | None = None) -> DataType:
-    """The Spark type that a message means; text (``unparsed``) goes through ``parse_schema``."""
+def data_type_from_message(message: types_pb2.DataType) -> DataType:
+    """The Spark type that a message means; text (``unparsed``) is parsed."""
     kind = message.WhichOneof("kind")
     if kind == "unparsed":
-        if parse_schema is None:
-            from voltray.driver.sql.schema import parse_schema as parse
-        else:
-            parse = parse_schema
-        return parse(message.unparsed.data_type_string)
+        from voltray.driver.sql.schema import parse_schema
+
+        return parse_schema(message.unparsed.data_type_string)
     if kind is None:
         raise spark_error("UNSUPPORTED_DATATYPE", typeName="a data type message without a kind")
     try:
