@@ -53,10 +53,11 @@ class SessionCaches:
         self._lock = threading.Lock()
         self._plans: dict[str, CachedPlan] = {}
 
-    def persist(self, plan: LogicalPlan, level: StorageLevel) -> None:
+    def persist(self, plan: LogicalPlan, level: StorageLevel | None = None) -> None:
         """Keep a plan's data from its next use on; nothing where that is so already."""
+        entry = CachedPlan(f"cache-{uuid.uuid4()}", plan, level or StorageLevel())
         with self._lock:
-            self._plans.setdefault(plan_digest(plan), CachedPlan(f"cache-{uuid.uuid4()}", plan, level))
+            self._plans.setdefault(plan_digest(plan), entry)
 
     def unpersist(self, plan: LogicalPlan) -> None:
         """Let a plan's data go."""
