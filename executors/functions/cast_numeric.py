@@ -55,8 +55,7 @@ def plain_cast(casting: Casting, value: pl.Expr) -> pl.Expr:
 def integral_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
     """Between integer types: narrower ones overflow, or wrap in legacy mode."""
     source, target = carrier(casting.source), carrier(casting.target)
-    low, high = limits_of(target)
-    if limits_of(source)[1] <= high:
+    if limits_of(source)[1] <= limits_of(target)[1]:
         return value.cast(target)
     if casting.mode is EvalMode.LEGACY:
         return value.cast(target, wrap_numerical=True)
@@ -87,16 +86,17 @@ def floating_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         doubles = column.cast(pl.Float64)
         if casting.mode is EvalMode.LEGACY:
-            return _saturated(doubles, dtype)
+            return saturated(doubles, dtype)
         bad = ~((doubles.floor() <= float(high)) & (doubles.ceil() >= float(low))) | doubles.is_nan()
         if dtype == pl.Int64:  # 2**63 as a double passes Spark's own comparison, and saturates
-            return casting.settle(rows, _saturated(doubles, dtype), bad, column)
+            return casting.settle(rows, saturated(doubles, dtype), bad, column)
         return casting.settle(rows, doubles.cast(dtype, strict=False), bad, column)
 
     return casting.columnwise(run, value)
 
 
-def _saturated(doubles: pl.Series, dtype: pl.DataType) -> pl.Series:
+def saturated(doubles: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Doubles as Java's (long) and (int) make them: truncated, saturating, NaN as 0; narrower types wrap."""
     wider = pl.Int64() if dtype == pl.Int64 else pl.Int32()
     low, high = limits_of(wider)
     x = pl.col("x")

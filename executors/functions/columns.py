@@ -73,10 +73,10 @@ def _each(columns: list[pl.Series], function: Callable[..., Any], dtype: pl.Data
     return pl.Series(values, dtype=dtype, strict=True)
 
 
-def overflow_error(kind: str, alternative: str = "") -> SparkError:
-    """ARITHMETIC_OVERFLOW of a Java type (``long overflow``) with the function that tolerates it."""
+def overflow_error(kind: str, alternative: str = "", exact: bool = False) -> SparkError:
+    """ARITHMETIC_OVERFLOW of a Java type (``long overflow``, or ``exact`` words) with the function to use instead."""
     hint = f" Use '{alternative}' to tolerate overflow and return NULL instead." if alternative else ""
-    message = kind if " " in kind else f"{kind} overflow"
+    message = kind if exact or " " in kind else f"{kind} overflow"
     parameters = {"message": message, "alternative": hint, "config": ANSI_CONF}
     return spark_error("ARITHMETIC_OVERFLOW", ErrorKind.ARITHMETIC, extra=parameters)
 
