@@ -6,33 +6,59 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from voltray.executors.functions import (
-    aggregates, arithmetic, array, array_build, boolean, comparison, conditional, date_format, date_make, date_part,
-    date_time, generator, higher_order, interval, map, pretty_string, sequence, struct, timestamp_zone, window,
-)  # fmt: skip
+    aggregates,
+    arithmetic,
+    array,
+    array_build,
+    bitwise,
+    boolean,
+    comparison,
+    conditional,
+    date_format,
+    date_make,
+    date_part,
+    date_time,
+    generator,
+    hash,
+    higher_order,
+    interval,
+    map,
+    math,
+    pretty_string,
+    rounding,
+    sequence,
+    struct,
+    timestamp_zone,
+    window,
+)
 from voltray.executors.functions.registry import Function
 
 # A family is a module with a tuple FUNCTIONS; a new one is imported above and named here.
 FAMILIES = (
     aggregates,
     arithmetic,
+    array,
+    array_build,
+    bitwise,
     boolean,
     comparison,
     conditional,
-    pretty_string,
-    window,
-    array,
-    array_build,
     date_format,
     date_make,
     date_part,
     date_time,
     generator,
+    hash,
     higher_order,
     interval,
     map,
+    math,
+    pretty_string,
+    rounding,
     sequence,
     struct,
     timestamp_zone,
+    window,
 )
 
 
