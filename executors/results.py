@@ -36,8 +36,9 @@ class ResultEncoder:
             yield part.height, self._stream(self._batch(part))
 
     def empty(self) -> tuple[int, pa.Buffer]:
-        """A stream without rows, which still tells the schema."""
-        return 0, self._stream(None)
+        """A stream with one batch of no rows: clients take the schema from the batch."""
+        arrays = [pa.array([], f.type) for f in self._schema]
+        return 0, self._stream(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def _rows_of_batch(self, frame: pl.DataFrame) -> int:
         if not frame.height:
@@ -55,11 +56,10 @@ class ResultEncoder:
                 arrays[name] = exact_array(_one_chunk(frame[name]), dtype, self._time_zone)
         return pa.RecordBatch.from_arrays([arrays[n] for n in self._columns], schema=self._schema)
 
-    def _stream(self, batch: pa.RecordBatch | None) -> pa.Buffer:
+    def _stream(self, batch: pa.RecordBatch) -> pa.Buffer:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:
-            if batch is not None:
-                writer.write_batch(batch)
+            writer.write_batch(batch)
         return sink.getvalue()
 
 
