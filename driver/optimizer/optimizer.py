@@ -1,15 +1,33 @@
-"""The optimizer: an ordered tuple of rules, each a pure function from plan to plan."""
+"""The optimizer: an ordered tuple of rules, each a pure function from plan to plan.
+
+Polars optimizes what one task runs; these rules do what must be done across joins and exchanges, and what
+no executor could do (a subquery is a plan of its own until it is a join).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from voltray.driver.optimizer.collapse_projects import collapse_projects
+from voltray.driver.optimizer.fold_constants import fold_constants
+from voltray.driver.optimizer.prune_columns import prune_columns
+from voltray.driver.optimizer.push_down_filters import push_down_filters
+from voltray.driver.optimizer.push_down_limits import push_down_limits
+from voltray.driver.optimizer.rewrite_subqueries import rewrite_subqueries
 from voltray.driver.plan.logical import LogicalPlan
 
 Rule = Callable[[LogicalPlan, Any], LogicalPlan]
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    rewrite_subqueries,
+    fold_constants,
+    collapse_projects,
+    push_down_filters,
+    prune_columns,
+    collapse_projects,
+    push_down_limits,
+)
 
 
 def optimize(plan: LogicalPlan, environment: Any) -> LogicalPlan:
