@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -52,9 +52,7 @@ from voltray.proto.types import (
     carrier,
 )  # fmt: skip
 
-SUMMABLE = Accept(
-    (NumericType, YearMonthIntervalType, DayTimeIntervalType), (DOUBLE,), '"NUMERIC" or "ANSI INTERVAL"'
-)
+SUMMABLE = Accept((NumericType, YearMonthIntervalType, DayTimeIntervalType), (DOUBLE,), '"NUMERIC" or "ANSI INTERVAL"')
 BOOLEAN_ARGUMENT = Accept((BooleanType,), (BOOLEAN,), '"BOOLEAN"')
 INTEGRAL_ARGUMENT = Accept((IntegralType,), (), '"INTEGRAL"')
 IGNORE_FLAG = Accept((BooleanType,), (BOOLEAN,), '"BOOLEAN"', foldable=True)
@@ -306,9 +304,7 @@ def _out_of_bounds(values: pl.Series, limit: int, mode: EvalMode) -> pl.Series:
 def _sum_overflow(dtype: DataType) -> SparkError:
     if isinstance(dtype, LongType):
         return overflow_error("long", "try_add")
-    return spark_error(
-        "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", ErrorKind.ARITHMETIC, functionName="`try_add`"
-    )
+    return spark_error("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", ErrorKind.ARITHMETIC, functionName="`try_add`")
 
 
 SUM = Split(_sum_buffers, _sum_partial, _sum_merge, _sum_finish)
@@ -490,8 +486,9 @@ def _product_merge(value: pl.Expr) -> pl.Expr:
 _WITH_FLAG = Signature((Parameter("expr", ANY), Parameter("ignoreNulls", IGNORE_FLAG, optional=True)))
 
 
-def _first_shown(names: Sequence[str], called: str) -> str:
-    return f"{called}({names[0]})"
+def _first_shown(name: str) -> Callable[[tuple[str, ...]], str]:
+    """The flag that follows the argument is not shown."""
+    return lambda names: f"{name}({names[0]})"
 
 
 _ONE = parameters(("expr", ANY))
@@ -514,11 +511,11 @@ FUNCTIONS: tuple[Function, ...] = (
     aggregate("max", _ONE, result_of_first, _extreme_split(greatest=True)),
     aggregate("min_by", _BY, result_of_first, _extreme_by_split(greatest=False)),
     aggregate("max_by", _BY, result_of_first, _extreme_by_split(greatest=True)),
-    aggregate("first", _WITH_FLAG, result_of_first, _edge_split(first=True)),
-    aggregate("first_value", _WITH_FLAG, result_of_first, _edge_split(first=True)),
-    aggregate("any_value", _WITH_FLAG, result_of_first, _edge_split(first=True)),
-    aggregate("last", _WITH_FLAG, result_of_first, _edge_split(first=False)),
-    aggregate("last_value", _WITH_FLAG, result_of_first, _edge_split(first=False)),
+    aggregate("first", _WITH_FLAG, result_of_first, _edge_split(first=True), display=_first_shown("first")),
+    aggregate("first_value", _WITH_FLAG, result_of_first, _edge_split(first=True), display=_first_shown("first_value")),
+    aggregate("any_value", _WITH_FLAG, result_of_first, _edge_split(first=True), display=_first_shown("any_value")),
+    aggregate("last", _WITH_FLAG, result_of_first, _edge_split(first=False), display=_first_shown("last")),
+    aggregate("last_value", _WITH_FLAG, result_of_first, _edge_split(first=False), display=_first_shown("last_value")),
     aggregate(
         "bool_and every", parameters(("expr", BOOLEAN_ARGUMENT)), BOOLEAN,
         one_buffer("value", BOOLEAN, lambda evaluation, value: value.min(), lambda value: value.min()),

@@ -73,15 +73,11 @@ def _constant(call: Call, position: int, default: int) -> int:
     return default if argument.value is None else int(argument.value)
 
 
-def _lag(
-    rows: SortedRows, call: Call, arguments: list[pl.Series], ignore_nulls: bool, *rest: Any
-) -> pl.Series:
+def _lag(rows: SortedRows, call: Call, arguments: list[pl.Series], ignore_nulls: bool, *rest: Any) -> pl.Series:
     return _neighbour(rows, arguments, -_constant(call, 1, 1), ignore_nulls)
 
 
-def _lead(
-    rows: SortedRows, call: Call, arguments: list[pl.Series], ignore_nulls: bool, *rest: Any
-) -> pl.Series:
+def _lead(rows: SortedRows, call: Call, arguments: list[pl.Series], ignore_nulls: bool, *rest: Any) -> pl.Series:
     return _neighbour(rows, arguments, _constant(call, 1, 1), ignore_nulls)
 
 
@@ -119,9 +115,7 @@ def gathered_at(values: pl.Series, indices: Indices, inside: Any) -> pl.Series:
     return taken.zip_with(pl.Series(inside), pl.Series([None], dtype=values.dtype))
 
 
-def nth_of_frame(
-    values: pl.Series, low: Indices, high: Indices, position: int, ignore_nulls: bool
-) -> pl.Series:
+def nth_of_frame(values: pl.Series, low: Indices, high: Indices, position: int, ignore_nulls: bool) -> pl.Series:
     """The value at a position of each frame, counted from its start (0, 1 ..) or its end (-1, -2 ..)."""
     if not ignore_nulls:
         index = low + position if position >= 0 else high + position
@@ -166,10 +160,11 @@ def _window(
     result: Result,
     signature: Signature | None = None,
     nullable: Callable[[tuple[Expression, ...]], bool] = never_nullable,
+    display: Callable[[tuple[str, ...]], str] | None = None,
 ) -> Function:
     return Function(
         tuple(names.split()), signature or Signature(), result, nullable=nullable,
-        kind=FunctionKind.WINDOW, foldable=False,
+        kind=FunctionKind.WINDOW, foldable=False, display=display,
     )  # fmt: skip
 
 
@@ -182,15 +177,26 @@ _NEIGHBOUR = Signature(
     )
 )
 
+
+def _shown(name: str, *defaults: str) -> Callable[[tuple[str, ...]], str]:
+    """The call with its defaults written out."""
+    return lambda names: f"{name}({', '.join((*names, *defaults[len(names) :]))})"
+
+
 FUNCTIONS: tuple[Function, ...] = (
     _window("row_number", INTEGER),
     _window("rank", INTEGER),
     _window("dense_rank", INTEGER),
     _window("percent_rank", DOUBLE),
     _window("cume_dist", DOUBLE),
-    _window("ntile", INTEGER, Signature((Parameter("buckets", _WHOLE_CONSTANT, Literal(1, INTEGER)),))),
-    _window("lag", result_of_first, _NEIGHBOUR, _neighbour_nullable),
-    _window("lead", result_of_first, _NEIGHBOUR, _neighbour_nullable),
+    _window(
+        "ntile",
+        INTEGER,
+        Signature((Parameter("buckets", _WHOLE_CONSTANT, Literal(1, INTEGER)),)),
+        display=_shown("ntile", "1"),
+    ),
+    _window("lag", result_of_first, _NEIGHBOUR, _neighbour_nullable, _shown("lag", "", "1", "NULL")),
+    _window("lead", result_of_first, _NEIGHBOUR, _neighbour_nullable, _shown("lead", "", "1", "NULL")),
     _window(
         "nth_value",
         result_of_first,
