@@ -1,0 +1,1 @@
+"""SQL statements that are done at once, one module for each family."""

@@ -1,0 +1,58 @@
+"""Every statement, by exact type, with what does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from voltray.driver.connect.statements import caching, confs, listings, tables
+from voltray.driver.connect.statements.rows import Rows
+from voltray.driver.plan import statements as s
+from voltray.proto.failures import ErrorKind, spark_error
+
+if TYPE_CHECKING:
+    from voltray.driver.connect.operations import Operation
+    from voltray.driver.connect.session import Session
+
+Runner = Callable[[Any, Any, Any], Rows]
+
+
+def run_statement(session: Session, operation: Operation, statement: s.Statement) -> Rows:
+    """Do a statement and return its rows."""
+    return STATEMENTS[type(statement)](session, operation, statement)
+
+
+def _not_supported(session: Session, operation: Operation, statement: s.NotSupported) -> Rows:
+    raise spark_error(
+        "UNSUPPORTED_FEATURE",
+        ErrorKind.UNSUPPORTED,
+        sqlstate="0A000",
+        message=f"[UNSUPPORTED_FEATURE] Voltray does not support {statement.what}. SQLSTATE: 0A000",
+        feature=statement.what,
+    )
+
+
+STATEMENTS: Mapping[type[s.Statement], Runner] = {
+    s.SetConf: confs.set_conf,
+    s.ResetConf: confs.reset_conf,
+    s.DeclareVariable: confs.declare_variable,
+    s.SetVariable: confs.set_variable,
+    s.DropVariable: confs.drop_variable,
+    s.Use: tables.use,
+    s.CreateDatabase: tables.create_database,
+    s.DropDatabase: tables.drop_database,
+    s.CreateView: tables.create_view,
+    s.CreateTemporaryViewUsing: tables.create_temporary_view_using,
+    s.DropView: tables.drop_view,
+    s.CreateTable: tables.create_table,
+    s.DropTable: tables.drop_table,
+    s.TruncateTable: tables.truncate_table,
+    s.Insert: tables.insert,
+    s.Show: listings.show,
+    s.Describe: listings.describe,
+    s.Explain: listings.explain,
+    s.CacheTable: caching.cache_table,
+    s.UncacheTable: caching.uncache_table,
+    s.RefreshTable: caching.refresh_table,
+    s.NotSupported: _not_supported,
+}
