@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,8 @@ def find_source(name: str) -> Source:
 def evaluation_context(environment: Environment) -> EvaluationContext:
     """What sources ask of a session while a schema is inferred."""
     confs = tuple((name, environment.conf(name)) for name in _CONTEXT_CONFS)
-    return EvaluationContext(time_zone=environment.time_zone, ansi=environment.ansi, confs=confs)
+    now = time.time_ns() // 1000
+    return EvaluationContext(environment.time_zone, environment.ansi, now, confs)
 
 
 def file_scan(

@@ -11,11 +11,10 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import FileWriter, GroupScan, Options, Source, SourceFile, WriteGroup
 from voltray.executors.sources.csv_inference import infer_types
 from voltray.executors.sources.csv_tokens import CsvDialect, dialect_of, join_quoted_lines, split_line, tokenize
-from voltray.executors.sources.malformed import MalformedRows, corrupt_column, corrupt_records
+from voltray.executors.sources.malformed import MalformedRows, corrupt_column, corrupt_records, failed_record
 from voltray.executors.sources.rendering import rendered_text
 from voltray.executors.sources.text import check_text_codec, compress_text, file_lines, sink_lines, text_extension
 from voltray.executors.sources.text_values import parse_text
-from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
     STRING, ArrayType, BinaryType, CalendarIntervalType, DataType, MapType, NullType, StructField, StructType,
     UserDefinedType, VariantType, carrier,
@@ -120,11 +119,11 @@ def _check_headers(group: GroupScan, dialect: CsvDialect) -> None:
         for line in _first_line(file, options, dialect):
             found = split_line(line, dialect)
             if [str(n).lower() for n in found] != [n.lower() for n in expected]:
-                message = (
+                words = (
                     "CSV header does not conform to the schema.\n"
-                    f" Header: {', '.join(map(str, found))}\n Schema: {', '.join(expected)}\nCSV file: file://{file.path}"
+                    f" Header: {', '.join(map(str, found))}\n Schema: {', '.join(expected)}"
                 )
-                raise spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message=message)
+                raise failed_record(file.path, words)
 
 
 class CsvRows:

@@ -11,7 +11,7 @@ import pyarrow.json as pa_json
 
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import FileWriter, GroupScan, Options, ScanColumn, Source, SourceFile, WriteGroup
-from voltray.executors.sources.json_inference import infer_json
+from voltray.executors.sources.json_inference import infer_json, is_plain_json
 from voltray.executors.sources.json_records import JsonRecords
 from voltray.executors.sources.malformed import MalformedRows, corrupt_column, corrupt_records
 from voltray.executors.sources.rendering import json_object
@@ -97,7 +97,7 @@ class JsonRows:
 
     def _by_arrow(self, records: pl.Series) -> list[pl.Series] | None:
         """The quick way: Arrow's own parser, strict about types; None sends the batch the exact way."""
-        if not len(records) or not self._fields:
+        if not self._fields or not is_plain_json(records):
             return None
         data = "\n".join(records.to_list()).encode()
         schema = pa.schema([pa.field(f.name, _arrow(f.dataType)) for f in self._fields])

@@ -21,6 +21,7 @@ from voltray.proto.types import (
 )  # fmt: skip
 
 _LONG_LIMIT = 1 << 63
+_LONG_NUMBER = r"\d{19}"
 
 
 def infer_json(records: pl.Series, options: Options, context: EvaluationContext) -> StructType:
@@ -56,10 +57,17 @@ def _check_names(fields: list[StructField], context: EvaluationContext) -> None:
         seen.add(key)
 
 
+def is_plain_json(records: pl.Series) -> bool:
+    """Whether every record looks like one object: all that Arrow's parser may be given (others crash it)."""
+    return len(records) > 0 and bool(records.str.contains(r"(?s)^\s*\{.*\}\s*$").all())
+
+
 def _by_arrow(records: pl.Series, options: Options) -> DataType | None:
     """The quick way, for records that are alike and plain; None where Spark's own rules are needed."""
-    if not len(records) or options.flag("inferTimestamp") or options.flag("prefersDecimal"):
+    if not is_plain_json(records) or options.flag("inferTimestamp") or options.flag("prefersDecimal"):
         return None
+    if records.str.contains(_LONG_NUMBER).any():
+        return None  # perhaps beyond 64 bits, which Arrow would make a double
     data = "\n".join(records.to_list()).encode()
     try:
         table = pa_json.read_json(
@@ -88,9 +96,11 @@ def _from_arrow(dtype: pa.DataType, options: Options) -> DataType:
         return STRING
     if pa.types.is_int64(dtype):
         return LONG
+    if pa.types.is_float64(dtype):
+        return DOUBLE
     if pa.types.is_boolean(dtype):
         return BOOLEAN
-    raise TypeError(dtype)  # doubles too: integers beyond 64 bits hide among them
+    raise TypeError(dtype)
 
 
 def _struct(fields: Iterable[tuple[str, DataType]]) -> StructType:

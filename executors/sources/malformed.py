@@ -7,7 +7,7 @@ import polars as pl
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import Options, SourceFile
 from voltray.executors.sources.failures import read_uri
-from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import StringType, StructType, type_name
 
 _MODES = ("PERMISSIVE", "DROPMALFORMED", "FAILFAST")
@@ -55,7 +55,12 @@ class MalformedRows:
         if self.mode == "DROPMALFORMED":
             return frame.filter(~bad)
         record = records.filter(bad)[0]
-        path = read_uri(self._files[0].path) if self._files else ""
         words = f"Malformed records are detected in record parsing: {record}. Parse Mode: FAILFAST."
-        message = f"[FAILED_READ_FILE.NO_HINT] Encountered error while reading file {path}. {words} SQLSTATE: KD001"
-        raise spark_error("FAILED_READ_FILE.NO_HINT", ErrorKind.SPARK, message=message, path=path)
+        raise failed_record(self._files[0].path if self._files else "", words)
+
+
+def failed_record(path: str, words: str) -> SparkError:
+    """The error for a file with a record that may not be there, with the reason in words."""
+    uri = read_uri(path)
+    message = f"[FAILED_READ_FILE.NO_HINT] Encountered error while reading file {uri}. {words} SQLSTATE: KD001"
+    return spark_error("FAILED_READ_FILE.NO_HINT", ErrorKind.SPARK, message=message, path=uri)
