@@ -105,7 +105,7 @@ _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]],
     (_p(r"SHOW CURRENT (?:NAMESPACE|DATABASE|SCHEMA)"), _show("current_namespace")),
     (
         _p(
-            r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED|LOGICAL))? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"
+            r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED))? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"
         ),
         _explain,
     ),

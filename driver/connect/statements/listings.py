@@ -169,10 +169,13 @@ def _describe_function(statement: s.Describe) -> Rows:
 
 def explain(session: Session, operation: Operation, statement: s.Explain) -> Rows:
     """The plan of a query as text."""
-    from voltray.driver.planning.explain import explain_plan
+    from voltray.driver.connect.analyze.explain import Mode, explain_text
 
-    plan = session.analyze(statement.query)
-    text = explain_plan(
-        plan, session.optimize(plan), statement.mode, session.backend.scheduler, session.evaluation_context()
-    )
-    return text_rows(("plan",), [(text,)])
+    modes = {
+        "simple": Mode.EXPLAIN_MODE_SIMPLE,
+        "extended": Mode.EXPLAIN_MODE_EXTENDED,
+        "codegen": Mode.EXPLAIN_MODE_CODEGEN,
+        "cost": Mode.EXPLAIN_MODE_COST,
+        "formatted": Mode.EXPLAIN_MODE_FORMATTED,
+    }
+    return text_rows(("plan",), [(explain_text(session, statement.query, modes[statement.mode]),)])
