@@ -57,8 +57,7 @@ class ArtifactStore:
         """Raise for a name that leads out of the session's folder or is not to be stored at all."""
         if name.startswith(FORWARD_PREFIX):
             text = (
-                "[UNSUPPORTED_FEATURE] Copying a file to the server's own file system "
-                "is not supported. SQLSTATE: 0A000"
+                "[UNSUPPORTED_FEATURE] Copying a file to the server's own file system is not supported. SQLSTATE: 0A000"
             )
             raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=text)
         path = PurePosixPath(name)
@@ -79,9 +78,7 @@ class ArtifactStore:
                 same = filecmp.cmp(received, target, shallow=False)
                 received.unlink()
                 if not same:
-                    raise spark_error(
-                        "ARTIFACT_ALREADY_EXISTS", ErrorKind.RUNTIME, normalizedRemoteRelativePath=name
-                    )
+                    raise spark_error("ARTIFACT_ALREADY_EXISTS", ErrorKind.RUNTIME, normalizedRemoteRelativePath=name)
                 return
             target.parent.mkdir(parents=True, exist_ok=True)
             received.rename(target)

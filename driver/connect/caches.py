@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voltray.driver.plan.canonical import plan_digest, plan_digests
 from voltray.driver.plan.logical import CachedData, LogicalPlan, children_of, walk, with_children
@@ -27,6 +27,13 @@ class StorageLevel:
 
 
 NONE = StorageLevel(False, False, False, False, 1)
+
+
+def level_of(level: Any | None) -> StorageLevel:
+    """A storage level from anything with its fields; the default from None."""
+    if level is None:
+        return StorageLevel()
+    return StorageLevel(level.use_disk, level.use_memory, level.use_off_heap, level.deserialized, level.replication)
 
 
 @dataclass(slots=True)

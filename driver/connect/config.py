@@ -134,9 +134,7 @@ def _tell_once(key: str) -> None:
     logger.warning("the conf %s is kept for its session but changes nothing in Voltray", key)
 
 
-def answer_config(
-    conf: SessionConf, request: base_pb2.ConfigRequest, response: base_pb2.ConfigResponse
-) -> None:
+def answer_config(conf: SessionConf, request: base_pb2.ConfigRequest, response: base_pb2.ConfigResponse) -> None:
     """Perform one Config call."""
     kind = request.operation.WhichOneof("op_type")
     handler = _OPERATIONS.get(str(kind))
@@ -158,9 +156,7 @@ def _warn(keys: Iterable[str], response: base_pb2.ConfigResponse) -> None:
             response.warnings.append(known[key].warning)
 
 
-def _set(
-    conf: SessionConf, operation: base_pb2.ConfigRequest.Set, response: base_pb2.ConfigResponse
-) -> list[Pair]:
+def _set(conf: SessionConf, operation: base_pb2.ConfigRequest.Set, response: base_pb2.ConfigResponse) -> list[Pair]:
     for pair in operation.pairs:
         if not pair.HasField("value"):
             text = f"requirement failed: value cannot be null for key: {pair.key}"
@@ -175,9 +171,7 @@ def _set(
     return []
 
 
-def _get(
-    conf: SessionConf, operation: base_pb2.ConfigRequest.Get, response: base_pb2.ConfigResponse
-) -> list[Pair]:
+def _get(conf: SessionConf, operation: base_pb2.ConfigRequest.Get, response: base_pb2.ConfigResponse) -> list[Pair]:
     _warn(operation.keys, response)
     # A conf that Spark knows but that has no default is answered without a value.
     return [(key, conf.value(key) if key in definitions() else conf.get(key)) for key in operation.keys]
@@ -212,9 +206,7 @@ def _get_all(
     return [(key[len(prefix) :], value) for key, value in conf.explicit().items() if key.startswith(prefix)]
 
 
-def _unset(
-    conf: SessionConf, operation: base_pb2.ConfigRequest.Unset, response: base_pb2.ConfigResponse
-) -> list[Pair]:
+def _unset(conf: SessionConf, operation: base_pb2.ConfigRequest.Unset, response: base_pb2.ConfigResponse) -> list[Pair]:
     for key in operation.keys:
         conf.unset(key)
     _warn(operation.keys, response)

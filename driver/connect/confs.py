@@ -47,11 +47,7 @@ def _definition(row: list[str]) -> ConfDefinition:
     key, default, kind, static, minimum, options, warning = row
     if key == TIME_ZONE:
         default = local_time_zone()
-    value = (
-        None
-        if default == _MISSING
-        else default.replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\")
-    )
+    value = None if default == _MISSING else default.replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\")
     choices = tuple(options.split(", ")) if options else ()
     return ConfDefinition(key, value, kind, bool(static), int(minimum) if minimum else None, choices, warning)
 
@@ -122,9 +118,7 @@ def _duration_check(name: str) -> Callable[[ConfDefinition, str], None]:
 def _check_options(definition: ConfDefinition, value: str) -> None:
     choices = {option.lower() for option in definition.options}
     if value.lower() not in choices:
-        raise _invalid_value(
-            "OUT_OF_RANGE_OF_OPTIONS", definition, value, confOptions=", ".join(definition.options)
-        )
+        raise _invalid_value("OUT_OF_RANGE_OF_OPTIONS", definition, value, confOptions=", ".join(definition.options))
 
 
 def _check_time_zone(definition: ConfDefinition, value: str) -> None:
@@ -148,9 +142,7 @@ def _is_time_zone(name: str) -> bool:
 def _check_minimum(definition: ConfDefinition, value: str, number: float) -> None:
     if definition.minimum is None or number >= definition.minimum:
         return
-    words = {0: "must not be negative", 1: "must be positive"}.get(
-        definition.minimum, "must be more than one"
-    )
+    words = {0: "must not be negative", 1: "must be positive"}.get(definition.minimum, "must be more than one")
     requirement = f"The value of {definition.key} {words}"
     raise _invalid_value("REQUIREMENT", definition, value, confRequirement=requirement)
 

@@ -151,9 +151,7 @@ def status_of(failure: Failure, error_id: str | None) -> status_pb2.Status:
             metadata["messageParameters"] = parameters
     if error_id is not None:
         metadata["errorId"] = error_id
-    info = error_details_pb2.ErrorInfo(
-        reason=failure.kind.value, domain="org.apache.spark", metadata=metadata
-    )
+    info = error_details_pb2.ErrorInfo(reason=failure.kind.value, domain="org.apache.spark", metadata=metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
     message = _shortened(full_message(failure))
@@ -206,9 +204,7 @@ def describe(failure: Failure, response: base_pb2.FetchErrorDetailsResponse) -> 
         _describe_context(context, throwable.query_contexts.add())
 
 
-def _describe_context(
-    context: QueryContext, message: base_pb2.FetchErrorDetailsResponse.QueryContext
-) -> None:
+def _describe_context(context: QueryContext, message: base_pb2.FetchErrorDetailsResponse.QueryContext) -> None:
     kinds = base_pb2.FetchErrorDetailsResponse.QueryContext
     message.context_type = kinds.SQL if context.kind == "SQL" else kinds.DATAFRAME
     message.fragment = context.fragment

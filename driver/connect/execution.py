@@ -86,6 +86,4 @@ def _batch_responses(
 def _observed_message(observed: ObservedMetrics) -> Response.ObservedMetrics:
     pairs = zip(observed.values, observed.metrics, strict=True)
     values = [literal_to_message(value, metric.dtype) for value, metric in pairs]
-    return Response.ObservedMetrics(
-        name=observed.name, values=values, keys=[m.name for m in observed.metrics]
-    )
+    return Response.ObservedMetrics(name=observed.name, values=values, keys=[m.name for m in observed.metrics])

@@ -106,9 +106,7 @@ class Operation:
         reader, position = self.buffer.attach(after)
         return self._stream(reader, position, interval, is_active)
 
-    def _stream(
-        self, reader: int, position: int, interval: float, is_active: Callable[[], bool]
-    ) -> Iterator[bytes]:
+    def _stream(self, reader: int, position: int, interval: float, is_active: Callable[[], bool]) -> Iterator[bytes]:
         try:
             while True:
                 match self.buffer.take(reader, position, interval or _LOOK_SECONDS):

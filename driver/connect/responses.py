@@ -215,9 +215,7 @@ class ResponseBuffer:
     def _may_drop_first(self) -> bool:
         # What was sent may still be on its way when a connection breaks: half of the room is kept for it.
         has_untaken = self._taken < self._last
-        return self._entries[0].index <= self._taken and (
-            self._taken_bytes > self._limit // 2 or not has_untaken
-        )
+        return self._entries[0].index <= self._taken and (self._taken_bytes > self._limit // 2 or not has_untaken)
 
     def _drop_first(self) -> None:
         entry = self._entries.popleft()

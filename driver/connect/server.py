@@ -150,9 +150,7 @@ def _bind(server: grpc.Server, settings: Settings) -> int:
 def _handlers(service: SparkConnectService, sessions: Sessions) -> grpc.GenericRpcHandler:
     methods: dict[str, grpc.RpcMethodHandler] = {}
     for name, request_class in UNARY.items():
-        methods[name] = grpc.unary_unary_rpc_method_handler(
-            _unary(getattr(service, name), request_class, sessions)
-        )
+        methods[name] = grpc.unary_unary_rpc_method_handler(_unary(getattr(service, name), request_class, sessions))
     for name, request_class in STREAMED_RESPONSES.items():
         behavior = _streamed_response(getattr(service, name), request_class, sessions)
         methods[name] = grpc.unary_stream_rpc_method_handler(behavior)
@@ -218,9 +216,7 @@ def _parse(request_class: Any, data: bytes) -> Any:
         raise cannot_parse(str(failure)) from None
 
 
-def _abort(
-    context: grpc.ServicerContext, failure: BaseException, request: Any, sessions: Sessions
-) -> NoReturn:
+def _abort(context: grpc.ServicerContext, failure: BaseException, request: Any, sessions: Sessions) -> NoReturn:
     """End the call with the failure; its details are kept where there is a session to ask for them."""
     told = failure_of(failure)
     session = None if request is None else sessions.find(key_of(request))

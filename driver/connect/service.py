@@ -78,9 +78,7 @@ class SparkConnectService:
         operation = session.operations.get(request.operation_id)
         kind = request.WhichOneof("release")
         if kind is None:
-            raise spark_error(
-                "", ErrorKind.UNSUPPORTED, message="The release request says neither until nor all."
-            )
+            raise spark_error("", ErrorKind.UNSUPPORTED, message="The release request says neither until nor all.")
         if operation is None:
             return response
         response.operation_id = operation.operation_id
@@ -137,9 +135,7 @@ class SparkConnectService:
             response.server_side_session_id = session.server_side_session_id
         return response
 
-    def FetchErrorDetails(
-        self, request: pb.FetchErrorDetailsRequest, call: Call
-    ) -> pb.FetchErrorDetailsResponse:
+    def FetchErrorDetails(self, request: pb.FetchErrorDetailsRequest, call: Call) -> pb.FetchErrorDetailsResponse:
         """Tell everything about a failure of before."""
         session = self._existing(request)
         response = _addressed(pb.FetchErrorDetailsResponse(), session)

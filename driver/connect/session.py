@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voltray.driver.connect.backend import Backend
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.driver.plan.relations import CachedLocalRelation, NamedTable, Relation
-    from voltray.driver.scheduler.query import QueryRun
+    from voltray.driver.scheduler.query import ObservedMetrics, QueryRun, ResultBatch, StageProgress
     from voltray.proto.expressions import Expression
     from voltray.proto.types import DataType
 
@@ -42,6 +42,30 @@ class SessionKey:
 
     user_id: str
     session_id: str
+
+
+class Work:
+    """Work without results of its own, as an operation follows it: a write or a checkpoint."""
+
+    def __init__(self, scheduler: Any, operation_id: str) -> None:
+        self._scheduler = scheduler
+        self._operation_id = operation_id
+
+    def batches(self) -> Iterator[ResultBatch]:
+        """There are none."""
+        return iter(())
+
+    def cancel(self) -> None:
+        """Stop the work."""
+        self._scheduler.cancel(self._operation_id)
+
+    def progress(self) -> tuple[StageProgress, ...]:
+        """Nothing is told."""
+        return ()
+
+    def observed(self) -> tuple[ObservedMetrics, ...]:
+        """There are none."""
+        return ()
 
 
 class Session:
@@ -120,9 +144,7 @@ class Session:
         """A checkpointed plan of this session."""
         plan = self._remote_relations.get(relation_id)
         if plan is None:
-            raise invalid_plan(
-                f"No DataFrame with id {relation_id} is found in the session {self.key.session_id}"
-            )
+            raise invalid_plan(f"No DataFrame with id {relation_id} is found in the session {self.key.session_id}")
         return plan
 
     def resolve_table(self, table: NamedTable) -> LogicalPlan | Relation:
@@ -182,6 +204,25 @@ class Session:
         operation.follow(run)
         return run
 
+    def write(self, plan: LogicalPlan, specification: Any, operation: Operation) -> Iterable[Any]:
+        """Run a resolved plan into files and return its tasks' reports."""
+        scheduler = self.backend.scheduler
+        optimized = self.optimize(plan)
+        operation.check_canceled()
+        operation.follow(Work(scheduler, operation.operation_id))
+        context = self.evaluation_context()
+        reports: Iterable[Any] = scheduler.write(optimized, context, specification, operation_id=operation.operation_id)
+        return reports
+
+    def keep(self, plan: LogicalPlan, cache_id: str, operation: Operation | None = None) -> None:
+        """Compute a resolved plan and keep its data under an id."""
+        scheduler = self.backend.scheduler
+        optimized = self.optimize(plan)
+        if operation is not None:
+            operation.check_canceled()
+            operation.follow(Work(scheduler, operation.operation_id))
+        scheduler.cache(optimized, self.evaluation_context(), cache_id)
+
     def evaluation_context(self) -> EvaluationContext:
         """What expressions see of the session, from now on."""
         return EvaluationContext(
@@ -189,11 +230,7 @@ class Session:
             ansi=self.ansi,
             now_micros=time.time_ns() // 1000,
             confs=tuple(
-                [
-                    (k, v)
-                    for k, v in sorted(self.confs.explicit().items())
-                    if k.startswith(TRAVELLING_PREFIXES)
-                ]
+                [(k, v) for k, v in sorted(self.confs.explicit().items()) if k.startswith(TRAVELLING_PREFIXES)]
             ),
         )
 

@@ -44,9 +44,7 @@ class Sessions:
         session = self._sessions.get(key)
         if session is None:
             check_uuid(key.session_id)
-            raise invalid_handle(
-                "SESSION_CLOSED" if key in self._closed else "SESSION_NOT_FOUND", key.session_id
-            )
+            raise invalid_handle("SESSION_CLOSED" if key in self._closed else "SESSION_NOT_FOUND", key.session_id)
         return _touched(session, observed)
 
     def find(self, key: SessionKey) -> Session | None:
@@ -102,9 +100,7 @@ class Sessions:
         session.operations.remove_abandoned(ABANDONED_SECONDS)
         idle = time.monotonic() - session.last_used
         if self._idle_timeout and idle > self._idle_timeout and not session.operations.running():
-            logger.info(
-                "session %s of user %r closed: idle for %.0f s", session.key.session_id, session.user, idle
-            )
+            logger.info("session %s of user %r closed: idle for %.0f s", session.key.session_id, session.user, idle)
             self.release(session.key, allow_reconnect=False)
 
     def _create(self, key: SessionKey) -> Session:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql.connect.proto import base_pb2
 
-from voltray.driver.connect.caches import StorageLevel
-
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
 
@@ -16,12 +14,7 @@ def persist(
     session: Session, request: base_pb2.AnalyzePlanRequest.Persist, response: base_pb2.AnalyzePlanResponse
 ) -> None:
     """Keep the relation's data from its next use on."""
-    level = StorageLevel()
-    if request.HasField("storage_level"):
-        asked = request.storage_level
-        level = StorageLevel(
-            asked.use_disk, asked.use_memory, asked.use_off_heap, asked.deserialized, asked.replication
-        )
+    level = request.storage_level if request.HasField("storage_level") else None
     session.caches.persist(session.analyze_message(request.relation), level)
     response.persist.SetInParent()
 

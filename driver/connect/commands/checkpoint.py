@@ -18,12 +18,9 @@ def checkpoint(session: Session, operation: Operation, command: commands_pb2.Che
     """Compute the relation now, keep its data, and answer with the id. A lazy checkpoint is computed at once too."""
     plan = session.analyze_message(command.relation)
     cache_id = f"checkpoint-{uuid.uuid4()}"
-    operation.check_canceled()
-    session.backend.scheduler.cache(session.optimize(plan), session.evaluation_context(), cache_id)
+    session.keep(plan, cache_id, operation)
     ids = tuple([a.expr_id for a in plan.output])
-    relation_id = session.keep_remote_relation(
-        CachedData(attributes=plan.output, cache_id=cache_id, column_ids=ids)
-    )
+    relation_id = session.keep_remote_relation(CachedData(attributes=plan.output, cache_id=cache_id, column_ids=ids))
     response = base_pb2.ExecutePlanResponse()
     response.checkpoint_command_result.relation.relation_id = relation_id
     operation.respond(response)

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
 
 
-def create_view(
-    session: Session, operation: Operation, command: commands_pb2.CreateDataFrameViewCommand
-) -> None:
+def create_view(session: Session, operation: Operation, command: commands_pb2.CreateDataFrameViewCommand) -> None:
     """Make a resolved plan a temporary view of the session, or of all sessions."""
     parts = split_identifier(command.name)
     if len(parts) != 1:

@@ -12,13 +12,14 @@ import grpc
 import pytest
 from pyspark.sql.connect.proto import base_pb2_grpc
 from pyspark.sql.connect.session import SparkSession
+
 from voltray.driver.connect.server import start_server
 from voltray.driver.settings import load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers of these tests are modules beside them
 
-from connect_fakes import FakeBackend  # noqa: E402
-from connect_wire import Wire  # noqa: E402
+from connect_fakes import FakeBackend
+from connect_wire import Wire
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+
 from voltray.driver.catalog.session_catalog import open_shared_catalog
 from voltray.driver.connect.backend import Backend
 from voltray.driver.plan import relations as r

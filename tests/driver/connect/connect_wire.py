@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from pyspark.sql.connect.proto import base_pb2 as pb
 from pyspark.sql.connect.proto import relations_pb2
+
 from voltray.driver.connect.server import RunningServer
 
 

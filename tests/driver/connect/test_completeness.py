@@ -6,6 +6,7 @@ import pytest
 from connect_wire import Wire
 from pyspark.sql.connect.proto import base_pb2 as pb
 from pyspark.sql.connect.proto import base_pb2_grpc, commands_pb2, relations_pb2
+
 from voltray.driver.connect import analyze, commands
 from voltray.driver.connect.messages import relations
 from voltray.driver.connect.server import STREAMED_REQUESTS, STREAMED_RESPONSES, UNARY

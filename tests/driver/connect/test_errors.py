@@ -8,6 +8,7 @@ import pytest
 from connect_wire import Wire, range_plan
 from pyspark.errors import ArithmeticException, PySparkException
 from pyspark.sql.connect.proto import base_pb2 as pb
+
 from voltray.driver.connect.errors import KEPT_ERRORS, PARENTS, ErrorStore, classes_of, failure_of, status_of
 from voltray.proto.failures import ErrorKind, spark_error
 

@@ -7,8 +7,8 @@ import uuid
 
 import pyarrow as pa
 import pytest
-from connect_wire import Wire, range_plan
 from connect_fakes import ENDLESS
+from connect_wire import Wire, range_plan
 from pyspark.sql.connect.proto import base_pb2 as pb
 
 
