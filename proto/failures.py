@@ -81,12 +81,7 @@ class SparkError(Exception):
         """The error condition's name, such as ``DIVIDE_BY_ZERO``."""
         return self.failure.condition
 
-    def __str__(self) -> str:
-        try:
-            return self.failure.message
-        except ValueError:
-            return super().__str__()
-
+    # No __str__ of its own: Polars re-creates a callback's exception from str(error), which must be the document.
 
 @lru_cache(maxsize=1)
 def conditions() -> Mapping[str, tuple[str, tuple[str, ...]]]:
