@@ -82,6 +82,8 @@ def _from_ddl(text: str) -> t.DataType:
         parser.end()
         return dtype
     except SparkError as single:
+        if single.condition not in ("PARSE_SYNTAX_ERROR", "UNSUPPORTED_DATATYPE"):
+            raise
         parser = _Parser(text)
         try:
             fields = parser.columns()
