@@ -16,12 +16,10 @@ from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
     ANY, Accept, Function, Parameter, Signature, any_argument_nullable, never_nullable, parameters,
 )  # fmt: skip
-from voltray.proto.coercion import wider_types
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    INTEGER, LONG, STRING, ArrayType, BinaryType, DataType, IntegralType, NullType, StringType, StructField,
-    StructType, carrier, type_name,
+    INTEGER, LONG, ArrayType, DataType, IntegralType, NullType, StructField, StructType, carrier, type_name,
 )  # fmt: skip
 
 MAX_ARRAY_LENGTH = 2_147_483_632
@@ -184,61 +182,6 @@ def _resolve_flatten(resolution: Any) -> Expression:
     return resolution.call(resolution.args, kind.elementType, nullable)  # type: ignore[no-any-return]
 
 
-@null_if_void
-def _reverse(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
-    if isinstance(dtype_of(evaluation.call.args[0]), ArrayType):
-        return value.list.reverse()
-
-    def reverse(rows: Rows, texts: pl.Series) -> pl.Series:
-        if (texts.str.len_bytes() == texts.str.len_chars()).all():
-            return texts.str.reverse()
-        # Polars reverses by graphemes, Spark by code points.
-        return pl.Series([None if t is None else t[::-1] for t in texts.to_list()], dtype=pl.String)
-
-    return evaluation.columnwise(reverse, value)
-
-
-def _resolve_reverse(resolution: Any) -> Expression:
-    if isinstance(dtype_of(resolution.args[0]), ArrayType):
-        return resolution.call()  # type: ignore[no-any-return]
-    return resolution.call((resolution.coerce(0, STRING, '("STRING" or "ARRAY")'),), STRING)  # type: ignore[no-any-return]
-
-
-# ---- concat ----------------------------------------------------------------------------------------
-def _concat(evaluation: Evaluation, *values: pl.Expr) -> pl.Expr:
-    kind = evaluation.call.dtype
-    if not values:
-        return pl.lit("")
-    if isinstance(kind, ArrayType):
-        return pl.concat_list(*values) if len(values) > 1 else values[0]
-    if isinstance(kind, BinaryType):
-        joined = values[0]
-        for value in values[1:]:
-            joined = joined + value
-        return joined
-    return pl.concat_str(*values)
-
-
-def _resolve_concat(resolution: Any) -> Expression:
-    args = resolution.args
-    kinds = [dtype_of(a) for a in args]
-    if any(isinstance(k, ArrayType) for k in kinds):
-        common = wider_types(kinds, resolution.ansi)
-        if common is None or not all(isinstance(k, ArrayType | NullType) for k in kinds):
-            shown = "(" + " or ".join(type_name(k) for k in kinds) + ")"
-            raise resolution.mismatch("DATA_DIFF_TYPES", functionName="`concat`", dataType=shown)
-        return resolution.call(tuple([resolution.cast(a, common) for a in args]), common)  # type: ignore[no-any-return]
-    target: DataType = STRING
-    if args and all(isinstance(k, BinaryType) for k in kinds):
-        return resolution.call(args, kinds[0])  # type: ignore[no-any-return]
-    shown = '("STRING" or "BINARY" or "ARRAY")'
-    cast = [
-        a if isinstance(k, StringType) else resolution.coerce(i, target, shown)
-        for i, (a, k) in enumerate(zip(args, kinds, strict=True))
-    ]
-    return resolution.call(tuple(cast), STRING)  # type: ignore[no-any-return]
-
-
 # ---- zip and shuffle -------------------------------------------------------------------------------
 def _arrays_zip(evaluation: Evaluation, *arrays: pl.Expr) -> pl.Expr:
     dtype = carrier(evaluation.call.dtype)
@@ -320,8 +263,6 @@ FUNCTIONS: tuple[Function, ...] = (
         ("slice",), parameters(("array", ARRAY), ("start", INT_INPUT), ("length", INT_INPUT)), same_as(), _slice
     ),
     Function(("flatten",), parameters(("array", ANY)), same_as(), _flatten, resolve=_resolve_flatten),
-    Function(("reverse",), parameters(("expr", ANY)), same_as(), _reverse, resolve=_resolve_reverse),
-    Function(("concat",), _MANY, same_as(), _concat, nullable=any_argument_nullable, resolve=_resolve_concat),
     Function(("arrays_zip",), _MANY, same_as(), _arrays_zip, nullable=any_argument_nullable, resolve=_resolve_zip),
     Function(
         ("shuffle",), parameters(("array", ARRAY), Parameter("seed", Accept((IntegralType,), (LONG,)), optional=True)),

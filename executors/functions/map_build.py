@@ -44,7 +44,7 @@ def checked_map(
 
 def _refuse_duplicates(rows: Rows, row: np.ndarray, keys: pl.Series, count: int) -> None:
     frame = pl.DataFrame([pl.Series("r", row), keys.alias("k")])
-    first = frame.is_first_distinct()
+    first = frame.select(pl.struct("r", "k").is_first_distinct()).to_series()
     if first.all():
         return
     again = frame.with_columns(at=pl.Series(row)).filter(~first)
