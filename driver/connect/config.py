@@ -51,7 +51,8 @@ _CORE_PREFIXES = (
     "spark.network.", "spark.rpc.", "spark.scheduler.", "spark.speculation", "spark.task.", "spark.dynamicAllocation.",
     "spark.eventLog.", "spark.history.", "spark.ui.", "spark.blacklist.", "spark.excludeOnFailure.", "spark.yarn.",
     "spark.kubernetes.", "spark.authenticate", "spark.ssl.", "spark.broadcast.", "spark.serializer", "spark.kryo",
-    "spark.locality.", "spark.python.worker.", "spark.python.daemon.", "spark.submit.", "spark.files.", "spark.jars.ivy",
+    "spark.locality.", "spark.python.worker.", "spark.python.daemon.", "spark.submit.", "spark.files.",
+    "spark.jars.ivy",
 )  # fmt: skip
 
 _told: set[str] = set()

@@ -72,8 +72,8 @@ def failure_of(exception: BaseException) -> Failure:
     """The failure to tell a client of; an exception that is no Spark error is logged and told by its id alone."""
     seen: BaseException | None = exception
     while seen is not None:
-        if isinstance(seen, SparkError):
-            return seen.failure
+        if isinstance(seen, SparkError) and (failure := _read(seen)) is not None:
+            return failure
         seen = seen.__cause__
     if isinstance(exception, RecursionError):
         return too_deep().failure
@@ -90,6 +90,13 @@ def failure_of(exception: BaseException) -> Failure:
         f"its log says more under the id {log_id}. SQLSTATE: XX000"
     )
     return spark_error("INTERNAL_ERROR", ErrorKind.SPARK, message=text).failure
+
+
+def _read(error: SparkError) -> Failure | None:
+    try:
+        return error.failure
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None  # an error whose text was lost on its way
 
 
 def invalid_plan(words: str) -> SparkError:
