@@ -1,0 +1,67 @@
+"""Equality of expressions but for what does not matter: names, aliases, the order of commutative operands."""
+
+from __future__ import annotations
+
+from voltray.proto.expressions import (
+    AggregateCall, Alias, Attribute, Call, Cast, Expression, Lambda, LambdaVariable, Literal, OuterReference,
+    SortOrder, WindowCall, children_of,
+)  # fmt: skip
+
+_COMMUTATIVE = frozenset({"+", "*", "and", "or", "==", "<=>", "&", "|", "^"})
+
+
+class Keys:
+    """Numbers expressions so that equal ones get equal numbers; linear in the size of what it is given."""
+
+    __slots__ = ("_held", "_known", "_numbers", "_variables")
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+        self._held: list[Expression] = []
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._variables: dict[int, int] = {}
+
+    def of(self, expression: Expression) -> int:
+        """The expression's number."""
+        known = self._known.get(id(expression))
+        if known is not None:
+            return known
+        if isinstance(expression, Alias):
+            return self.of(expression.child)
+        if isinstance(expression, Lambda):
+            for position, variable in enumerate(expression.parameters):
+                self._variables.setdefault(variable.expr_id, position)
+        children = [self.of(c) for c in children_of(expression)]
+        key = (type(expression), *self._own(expression), *children)
+        if isinstance(expression, Call) and expression.name in _COMMUTATIVE:
+            key = (type(expression), *self._own(expression), *sorted(children))
+        number = self._numbers.setdefault(key, len(self._numbers))
+        self._known[id(expression)] = number
+        self._held.append(expression)  # an id is only good while its object lives
+        return number
+
+    def _own(self, expression: Expression) -> tuple[object, ...]:
+        match expression:
+            case Attribute():
+                return (expression.expr_id,)
+            case OuterReference():
+                return (expression.attribute.expr_id,)
+            case Literal():
+                return (repr(expression.value), expression.dtype.simpleString())
+            case Call():
+                return (expression.name, expression.mode, repr(expression.options))
+            case AggregateCall():
+                shape = (len(expression.args), len(expression.order_by), expression.filter is not None)
+                return (expression.name, expression.distinct, expression.mode, repr(expression.options), *shape)
+            case Cast():
+                return (expression.dtype.simpleString(), expression.mode)
+            case SortOrder():
+                return (expression.ascending, expression.nulls_first)
+            case LambdaVariable():
+                return (self._variables.get(expression.expr_id, -expression.expr_id),)
+            case WindowCall():
+                counts = (len(expression.partition_by), len(expression.order_by))
+                return (repr(expression.frame), expression.ignore_nulls, *counts)
+            case Lambda():
+                return (len(expression.parameters),)
+        return (id(expression),)

@@ -1,0 +1,1 @@
+"""Resolution of expressions, one kind a file."""

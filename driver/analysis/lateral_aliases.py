@@ -1,0 +1,50 @@
+"""Aliases of a select list that items further right may use (``SELECT a + 1 AS b, b * 2``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.resolver import Typed
+from voltray.driver.plan.identifiers import quoted
+from voltray.proto.expressions import Alias, to_attribute
+from voltray.proto.failures import QueryContext
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import ExpressionResolver
+
+
+class LateralAliases:
+    """Grows while a select list is resolved from left to right."""
+
+    __slots__ = ("aliases", "used")
+
+    def __init__(self) -> None:
+        self.aliases: dict[str, list[Alias]] = {}
+        self.used = False
+
+    def add(self, alias: Alias) -> None:
+        """Make an item known to those behind it."""
+        self.aliases.setdefault(alias.name.lower(), []).append(alias)
+
+    def find(
+        self, parts: tuple[str, ...], resolver: ExpressionResolver, origin: QueryContext | None
+    ) -> Typed | None:
+        """The alias that a name means."""
+        from voltray.driver.analysis.expressions.extract import extract_field
+
+        found = self.aliases.get(parts[0].lower(), [])
+        if resolver.environment.case_sensitive:
+            found = [a for a in found if a.name == parts[0]]
+        if not found:
+            return None
+        if len(found) > 1:
+            raise analysis_error(
+                "AMBIGUOUS_LATERAL_COLUMN_ALIAS", origin, name=quoted(parts), n=len(found)
+            )
+        self.used = True
+        alias = found[0]
+        typed = Typed(to_attribute(alias), alias.name, alias.name)
+        for part in parts[1:]:
+            typed = extract_field(typed, part, resolver, origin)
+        return typed if len(parts) == 1 else Typed(typed.expression, typed.name, parts[-1])

@@ -1,0 +1,1 @@
+"""Resolution of relations, one kind a file."""

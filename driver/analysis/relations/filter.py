@@ -1,0 +1,66 @@
+"""Where and having."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.aggregation import having
+from voltray.driver.analysis.casts import cast_to
+from voltray.driver.analysis.errors import analysis_error, shown_type
+from voltray.driver.analysis.functions import contains_aggregate
+from voltray.driver.analysis.projection import exposed_for, has_window
+from voltray.driver.analysis.resolver import Typed
+from voltray.driver.analysis.scope import Resolved, same_scope
+from voltray.driver.plan import logical
+from voltray.driver.plan import relations as r
+from voltray.proto.expressions import Attribute, Expression
+from voltray.proto.failures import QueryContext
+from voltray.proto.types import BOOLEAN, BooleanType, NullType
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import Analysis
+
+
+def resolve_filter(relation: r.Filter, analysis: Analysis) -> Resolved:
+    """Rows for which a condition holds; it may use columns that the select list below left out."""
+    child = analysis.relation(relation.child)
+    if child.scope.aggregate is not None:
+        return having(child, relation.condition, analysis, relation.origin)
+    typed = analysis.over(child.scope, missing=child.scope.inner is not None).resolve(relation.condition)
+    condition = boolean_condition(typed, analysis, relation.origin)
+    if contains_aggregate(condition) or has_window(condition):
+        raise invalid_where(typed, relation.origin)
+    return filtered(child, condition)
+
+
+def boolean_condition(typed: Typed, analysis: Analysis, origin: QueryContext | None) -> Expression:
+    """A filter's condition, which must be Boolean."""
+    if isinstance(typed.dtype, BooleanType):
+        return typed.expression
+    if isinstance(typed.dtype, NullType):
+        return cast_to(typed.expression, BOOLEAN, analysis.environment.ansi)
+    raise analysis_error(
+        "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", origin, sqlExpr=f'"{typed.text}"', filter=f'"{typed.text}"',
+        type=shown_type(typed.dtype),
+    )  # fmt: skip
+
+
+def invalid_where(typed: Typed, origin: QueryContext | None) -> Exception:
+    """An aggregate or window function in WHERE."""
+    return analysis_error(
+        "INVALID_WHERE_CONDITION", origin, condition=f'"{typed.text}"', expressionList=typed.text
+    )
+
+
+def filtered(child: Resolved, condition: Expression) -> Resolved:
+    """The filter, over whatever hidden columns its condition needs."""
+    plan, available = exposed_for(child.plan, child.scope.attributes, [condition])
+    filtered_plan: logical.LogicalPlan = logical.Filter(plan, condition)
+    return same_scope(child, trimmed(filtered_plan, available, child.scope.attributes))
+
+
+def trimmed(
+    plan: logical.LogicalPlan, available: tuple[Attribute, ...], wanted: tuple[Attribute, ...]
+) -> logical.LogicalPlan:
+    """The plan without the columns that were brought up for it alone."""
+    return plan if available is wanted else logical.Project(plan, wanted)

@@ -1,0 +1,138 @@
+"""Rows made by generators: table functions, lateral views; and the parsing of text rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from voltray.driver.analysis.constants import constant_value
+from voltray.driver.analysis.errors import analysis_error, unsupported
+from voltray.driver.analysis.functions import is_foldable
+from voltray.driver.analysis.projection import exposed_for
+from voltray.driver.analysis.relations.columns import call, over
+from voltray.driver.analysis.scope import Resolved, Scope, leaf_scope, scope_over
+from voltray.driver.analysis.select_list import Generated, as_generator
+from voltray.driver.plan import logical
+from voltray.driver.plan import relations as r
+from voltray.driver.plan.expressions import (
+    NamedArgument, UnresolvedAlias, UnresolvedExtract, UnresolvedFunction, UnresolvedStar,
+)  # fmt: skip
+from voltray.proto.expressions import Attribute, Expression, Literal, new_id
+from voltray.proto.failures import QueryContext
+from voltray.proto.types import LONG, STRING, StringType
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import Analysis
+
+
+def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Resolved:
+    """``range(...)`` or a generator in FROM."""
+    name = relation.name[-1].lower()
+    if len(relation.name) == 1 and name == "range":
+        return _range(relation, analysis)
+    source = leaf_scope(logical.OneRow())
+    function = UnresolvedFunction(relation.name, relation.args, origin=relation.origin)
+    generated = _generator(function, source, analysis, relation.origin, table=True)
+    plan = logical.Generate(source.plan, generated.generator, generated.attributes, generated.outer)
+    return Resolved(plan, Scope(generated.attributes))
+
+
+def _generator(
+    expression: Expression,
+    source: Resolved,
+    analysis: Analysis,
+    origin: QueryContext | None,
+    names: tuple[str, ...] = (),
+    table: bool = False,
+) -> Generated:
+    from voltray.driver.analysis.functions import find_function
+
+    if isinstance(expression, UnresolvedFunction) and table:
+        known = find_function(expression.name[-1])
+        if known is None or known.kind.value != "generator":
+            from voltray.driver.plan.identifiers import quoted
+
+            raise analysis_error("UNRESOLVABLE_TABLE_VALUED_FUNCTION", origin, name=quoted(expression.name))
+    typed = analysis.over(source.scope).resolve(expression)
+    generated = as_generator(expression, typed, names, origin)
+    if generated is None:
+        raise analysis_error("UNSUPPORTED_GENERATOR.NOT_GENERATOR", origin, functionName=typed.text, classCanonicalName="")
+    return generated
+
+
+def _range(relation: r.TableFunction, analysis: Analysis) -> Resolved:
+    resolver = analysis.over(Scope(()))
+    values: list[Any] = []
+    order = ["start", "end", "step", "numpartitions"]
+    named: dict[str, Any] = {}
+    for argument in relation.args:
+        expression = argument.value if isinstance(argument, NamedArgument) else argument
+        typed = resolver.resolve(expression)
+        value = constant_value(typed.expression, analysis.environment) if is_foldable(typed.expression) else None
+        if isinstance(value, str):
+            value = int(value)
+        if value is None or isinstance(value, bool):
+            raise analysis_error(
+                "UNEXPECTED_INPUT_TYPE", relation.origin, functionName="`range`", paramIndex="first",
+                requiredType='"BIGINT"', inputSql=f'"{typed.text}"', inputType='"VOID"',
+            )  # fmt: skip
+        if isinstance(argument, NamedArgument):
+            named[argument.name.lower()] = int(value)
+        else:
+            values.append(int(value))
+    if not 1 <= len(relation.args) <= 4:
+        raise analysis_error(
+            "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", relation.origin, functionName="`range`", expectedNum="[1, 2, 3, 4]",
+            actualNum=len(relation.args), docroot="https://spark.apache.org/docs/latest",
+        )  # fmt: skip
+    given = dict(zip(order if len(values) > 1 or named.get("end") is not None else ["end"], values, strict=False))
+    given.update(named)
+    attribute = Attribute(new_id(), "id", LONG, False)
+    step = given.get("step", 1)
+    if step == 0:
+        raise analysis_error("INTERNAL_ERROR", relation.origin, message="step (0) cannot be 0")
+    plan = logical.Range((attribute,), given.get("start", 0), given["end"], step, given.get("numpartitions"))
+    return leaf_scope(plan)
+
+
+def resolve_lateral_view(relation: r.LateralView, analysis: Analysis) -> Resolved:
+    """LATERAL VIEW: each row joined with what a generator makes of it."""
+    child = analysis.relation(relation.child)
+    generated = _generator(relation.generator, child, analysis, relation.origin, relation.columns)
+    plan, _ = exposed_for(child.plan, child.scope.attributes, [generated.generator])
+    outer = relation.outer or generated.outer
+    attributes = tuple(
+        [Attribute(a.expr_id, a.name, a.dtype, a.nullable or outer) for a in generated.attributes]
+    )
+    made: logical.LogicalPlan = logical.Generate(plan, generated.generator, attributes, outer)
+    qualifier = (relation.alias,) if relation.alias else ()
+    visible = tuple([Attribute(a.expr_id, a.name, a.dtype, a.nullable, qualifier) for a in attributes])
+    output = child.scope.attributes + visible
+    if plan is not child.plan:
+        made = logical.Project(made, child.scope.attributes + attributes)
+    return Resolved(made, scope_over(output, child.scope))
+
+
+# ---- text rows -----------------------------------------------------------------------------------------
+def resolve_parse(relation: r.Parse, analysis: Analysis) -> Resolved:
+    """``spark.read.json/csv`` of a DataFrame with one column of text."""
+    child = analysis.relation(relation.child)
+    columns = child.scope.attributes
+    if len(columns) != 1 or not isinstance(columns[0].dtype, StringType):
+        raise analysis_error("PARSE_INPUT_NOT_STRING_TYPE", relation.origin)
+    if relation.schema is None:
+        raise unsupported("parsing rows of text without a schema", relation.origin)
+    pairs: list[Expression] = []
+    for key, value in relation.options:
+        pairs += [Literal(key, STRING), Literal(value, STRING)]
+    schema = Literal(relation.schema.json(), STRING)
+    arguments = (columns[0], schema, call("map", *pairs)) if pairs else (columns[0], schema)
+    parsed = UnresolvedAlias(call(f"from_{relation.format}", *arguments), ("parsed",))
+    rows = analysis.relation(r.Project(over(child), (parsed,)))
+    fields = [
+        UnresolvedAlias(UnresolvedExtract(rows.scope.attributes[0], Literal(f.name, STRING)), (f.name,))
+        for f in relation.schema.fields
+    ]
+    return analysis.relation(r.Project(over(rows), tuple(fields)))
+
+
+__all__ = ["UnresolvedStar", "resolve_lateral_view", "resolve_parse", "resolve_table_function"]

@@ -1,0 +1,127 @@
+"""Sort: by output columns, by columns that the select list left out, by position, by all columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.aggregation import exposed_over, resolve_over_aggregate
+from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.expressions.attribute import find_attribute
+from voltray.driver.analysis.expressions.sort_order import sort_key
+from voltray.driver.analysis.functions import contains_aggregate
+from voltray.driver.analysis.projection import exposed_for, has_window, with_windows
+from voltray.driver.analysis.relations.filter import trimmed
+from voltray.driver.analysis.resolver import Typed
+from voltray.driver.analysis.scope import Resolved, Scope, same_scope
+from voltray.driver.plan import logical
+from voltray.driver.plan import relations as r
+from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedSortOrder
+from voltray.proto.expressions import Alias, Expression, Literal, SortOrder, new_id, to_attribute
+from voltray.proto.failures import SparkError
+from voltray.proto.types import IntegerType
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import Analysis
+
+
+def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
+    """Rows in order, of the whole or within partitions."""
+    child = analysis.relation(relation.child)
+    written = _unfolded(relation, child, analysis)
+    if child.scope.aggregate is not None:
+        return _over_aggregate(relation, child, written, analysis)
+    resolver = analysis.over(child.scope, missing=child.scope.inner is not None)
+    orders: list[SortOrder] = []
+    for order in written:
+        positioned = _position(order, child, relation)
+        typed = positioned if positioned is not None else resolver.resolve(order)
+        assert isinstance(typed.expression, SortOrder)
+        if contains_aggregate(typed.expression) and not has_window(typed.expression):
+            inner = typed.text.removesuffix(" ASC NULLS FIRST").removesuffix(" DESC NULLS LAST")
+            raise analysis_error(
+                "UNSUPPORTED_EXPR_FOR_OPERATOR", relation.origin, invalidExprSqls=f'"{inner}"'
+            )
+        orders.append(typed.expression)
+    return _sorted(child.plan, child, orders, relation.is_global)
+
+
+def _sorted(plan: logical.LogicalPlan, child: Resolved, orders: list[SortOrder], is_global: bool) -> Resolved:
+    wanted = child.scope.attributes
+    plan, available = exposed_for(plan, wanted, orders)
+    if any(has_window(o) for o in orders):
+        named = [Alias(o.child, "_s", new_id()) for o in orders]
+        plan, rewritten = with_windows(plan, available, named)
+        plan = logical.Project(plan, available + tuple(rewritten))
+        keys = [to_attribute(n) for n in rewritten]
+        orders = [SortOrder(k, o.ascending, o.nulls_first) for k, o in zip(keys, orders, strict=True)]
+        available = available + tuple(keys)
+    ordered = logical.Sort(plan, tuple(orders), is_global)
+    return same_scope(child, trimmed(ordered, available, wanted))
+
+
+def _unfolded(relation: r.Sort, child: Resolved, analysis: Analysis) -> tuple[UnresolvedSortOrder, ...]:
+    """ORDER BY ALL becomes an order by every output column."""
+    if len(relation.orders) != 1:
+        return relation.orders
+    (order,) = relation.orders
+    name = order.child
+    if not (isinstance(name, UnresolvedAttribute) and name.plan_id is None and len(name.parts) == 1):
+        return relation.orders
+    if name.parts[0].lower() != "all" or find_attribute(name, analysis.over(child.scope)) is not None:
+        return relation.orders
+    return tuple(
+        [UnresolvedSortOrder(a, order.ascending, order.nulls_first, order.origin) for a in child.scope.attributes]
+    )
+
+
+def _position(order: UnresolvedSortOrder, child: Resolved, relation: r.Sort) -> Typed | None:
+    """ORDER BY 2: the second output column."""
+    literal: Expression = order.child
+    if not (isinstance(literal, Literal) and isinstance(literal.dtype, IntegerType)):
+        return None
+    columns = child.scope.attributes
+    if not 1 <= int(literal.value or 0) <= len(columns):
+        raise analysis_error(
+            "ORDER_BY_POS_OUT_OF_RANGE", relation.origin, index=literal.value, size=len(columns)
+        )
+    column = columns[literal.value - 1]
+    return sort_key(Typed(column, column.name, column.name), order.ascending, order.nulls_first, order.origin)
+
+
+def _over_aggregate(
+    relation: r.Sort, child: Resolved, written: tuple[UnresolvedSortOrder, ...], analysis: Analysis
+) -> Resolved:
+    """Keys above an aggregation may name its groups and make new aggregates."""
+    current = child
+    orders: list[SortOrder] = []
+    for order in written:
+        positioned = _position(order, child, relation)
+        if positioned is not None:
+            typed, plan = positioned, current.plan
+        else:
+            typed, plan = resolve_over_aggregate(order, current, analysis)
+        current = Resolved(plan, current.scope)
+        assert isinstance(typed.expression, SortOrder)
+        orders.append(typed.expression)
+    plan, available = exposed_over(current.plan, current, orders)
+    result = _sorted_over(plan, available, current, orders, relation.is_global)
+    scope = current.scope
+    kept = Scope(scope.attributes, scope.hidden, scope.qualified_only, scope.plans, None, scope.aggregate)
+    return Resolved(result, kept)
+
+
+def _sorted_over(
+    plan: logical.LogicalPlan, available: tuple, child: Resolved, orders: list[SortOrder], is_global: bool
+) -> logical.LogicalPlan:
+    if any(has_window(o) for o in orders):
+        named = [Alias(o.child, "_s", new_id()) for o in orders]
+        plan, rewritten = with_windows(plan, available, named)
+        plan = logical.Project(plan, (*available, *rewritten))
+        orders = [
+            SortOrder(to_attribute(k), o.ascending, o.nulls_first) for k, o in zip(rewritten, orders, strict=True)
+        ]
+        return logical.Project(logical.Sort(plan, tuple(orders), is_global), child.scope.attributes)
+    return trimmed(logical.Sort(plan, tuple(orders), is_global), available, child.scope.attributes)
+
+
+__all__ = ["SparkError", "resolve_sort"]

@@ -1,0 +1,121 @@
+"""Relations by name: tables and views, WITH, SQL text, relations that expressions refer to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voltray.driver.analysis.errors import unsupported
+from voltray.driver.analysis.fresh_ids import with_fresh_ids
+from voltray.driver.analysis.relations.leaf import scan_scope
+from voltray.driver.analysis.relations.with_columns import qualified, with_column_names
+from voltray.driver.analysis.resolver import Analysis, Definition
+from voltray.driver.analysis.scope import Resolved
+from voltray.driver.plan import logical
+from voltray.driver.plan import relations as r
+from voltray.driver.plan.expressions import UnresolvedWindow
+
+
+def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
+    """A name of WITH, a view or a table."""
+    if len(relation.parts) == 1:
+        definition = analysis.definitions.get(relation.parts[0].lower())
+        if definition is not None:
+            return qualified(_defined(definition), (relation.parts[0],))
+    found = analysis.environment.resolve_table(relation)
+    if isinstance(found, logical.LogicalPlan):
+        scan = scan_scope(found if isinstance(found, logical.FileScan) else with_fresh_ids(found))
+        if isinstance(found, logical.FileScan):
+            scan = scan_scope(with_fresh_ids(found))
+        return qualified(scan, _table_qualifier(relation, found))
+    outside = replace(analysis, outer=(), definitions={}, references={}, windows={}, parameters={})
+    resolved = outside.relation(found)
+    if isinstance(found, r.SubqueryAlias):
+        return resolved
+    return qualified(resolved, _stored_qualifier(relation.parts, analysis))
+
+
+def _table_qualifier(relation: r.NamedTable, plan: logical.LogicalPlan) -> tuple[str, ...]:
+    if isinstance(plan, logical.FileScan) and plan.table:
+        table = plan.table
+        return table if len(table) > 2 else ("spark_catalog", *table)
+    if len(relation.parts) > 1 and relation.parts[-2].lower() == "global_temp":
+        return ("global_temp", relation.parts[-1])
+    return (relation.parts[-1],)
+
+
+def _stored_qualifier(parts: tuple[str, ...], analysis: Analysis) -> tuple[str, ...]:
+    if len(parts) >= 3:
+        return parts
+    database = parts[-2] if len(parts) == 2 else str(getattr(analysis.environment.catalog, "current_database", "default"))
+    return ("spark_catalog", database, parts[-1])
+
+
+# ---- WITH --------------------------------------------------------------------------------------------
+def resolve_with(relation: r.With, analysis: Analysis) -> Resolved:
+    """SQL's WITH: each name is visible to the definitions behind it and to the query."""
+    if relation.recursive and _refers_to_itself(relation):
+        raise unsupported("recursive common table expressions", relation.origin)
+    definitions = dict(analysis.definitions)
+    for name, definition, columns in relation.definitions:
+        inside = replace(analysis, definitions=dict(definitions), windows={})
+        definitions[name.lower()] = Definition(definition, columns, inside)
+    return replace(analysis, definitions=definitions).relation(relation.child)
+
+
+def _refers_to_itself(relation: r.With) -> bool:
+    return any(_mentions(definition, name.lower()) for name, definition, _ in relation.definitions)
+
+
+def _mentions(relation: object, name: str) -> bool:
+    """Whether a relation names a table, however deep."""
+    stack: list[object] = [relation]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, r.NamedTable) and len(node.parts) == 1 and node.parts[0].lower() == name:
+            return True
+        if isinstance(node, tuple):
+            stack.extend(node)
+        elif hasattr(node, "__dataclass_fields__"):
+            stack.extend(getattr(node, f) for f in node.__dataclass_fields__)
+    return False
+
+
+def _defined(definition: Definition) -> Resolved:
+    """A definition's plan, under ids of its own at each occurrence."""
+    resolved = definition.analysis.relation(definition.relation)
+    if definition.columns:
+        return with_column_names(resolved, definition.columns, None)
+    return resolved
+
+
+# ---- others --------------------------------------------------------------------------------------------
+def resolve_with_relations(relation: r.WithRelations, analysis: Analysis) -> Resolved:
+    """A root whose subqueries (and SQL text) refer to other relations by plan id or alias."""
+    references = dict(analysis.references)
+    definitions = dict(analysis.definitions)
+    for reference in relation.references:
+        if reference.plan_id is not None:
+            references[reference.plan_id] = reference
+        if isinstance(reference, r.SubqueryAlias):
+            definitions[reference.alias.lower()] = Definition(reference.child, (), analysis)
+    inside = replace(analysis, references=references, definitions=definitions)
+    return inside.relation(relation.root)
+
+
+def resolve_sql_query(relation: r.SqlQuery, analysis: Analysis) -> Resolved:
+    """SQL text with its arguments."""
+    environment = analysis.environment
+    if not relation.named_arguments and not relation.positional_arguments:
+        return analysis.relation(environment.parse_query(relation.text))
+    from voltray.driver.sql.parser import parse_query
+
+    return analysis.relation(parse_query(relation.text, relation.named_arguments, relation.positional_arguments))
+
+
+def resolve_window_definitions(relation: r.WindowDefinitions, analysis: Analysis) -> Resolved:
+    """SQL's WINDOW clause."""
+    windows = dict(analysis.windows)
+    for name, window in relation.definitions:
+        assert isinstance(window, UnresolvedWindow)
+        windows[name.lower()] = window
+    return replace(analysis, windows=windows).relation(relation.child)

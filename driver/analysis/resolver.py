@@ -1,0 +1,133 @@
+"""The state of an analysis: what relations and expressions are resolved against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.environment import Environment
+from voltray.driver.analysis.errors import unsupported
+from voltray.driver.analysis.names import Name, text_of
+from voltray.driver.analysis.scope import Resolved, Scope
+from voltray.driver.plan.relations import Relation
+from voltray.proto.expressions import Alias, Attribute, Expression, LambdaVariable, dtype_of, new_id, nullable_of
+from voltray.proto.types import DataType
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.lateral_aliases import LateralAliases
+    from voltray.driver.plan.expressions import UnresolvedWindow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Typed:
+    """A resolved expression with the name Spark generates for it.
+
+    ``field_name`` is the name it has of its own (a column's, an alias's, a nested field's): what a struct's
+    field or an output column is called rather than by ``name``.
+    """
+
+    expression: Expression
+    name: Name
+    field_name: str | None = None
+    metadata: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def dtype(self) -> DataType:
+        """The expression's type."""
+        return dtype_of(self.expression)
+
+    @property
+    def nullable(self) -> bool:
+        """The expression's nullability."""
+        return nullable_of(self.expression)
+
+    @property
+    def text(self) -> str:
+        """The generated name."""
+        return text_of(self.name)
+
+    def named(self) -> Alias | Attribute:
+        """The expression as an output column."""
+        if isinstance(self.expression, (Alias, Attribute)):
+            return self.expression
+        name = self.field_name if self.field_name is not None else self.text
+        return Alias(self.expression, name, new_id(), self.metadata)
+
+
+RelationHandler = Callable[[Relation, "Analysis"], Resolved]
+ExpressionHandler = Callable[[Expression, "ExpressionResolver"], Typed]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """A named relation of WITH: what it says, its column names, and what names mean inside it."""
+
+    relation: Relation
+    columns: tuple[str, ...]
+    analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """One analysis of one query, as far as relations see it."""
+
+    environment: Environment
+    relation_handlers: Mapping[type, RelationHandler]
+    expression_handlers: Mapping[type, ExpressionHandler]
+    outer: tuple[ExpressionResolver, ...] = ()
+    """Where a correlated subquery stands, the nearest query first."""
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    references: Mapping[int, Relation] = field(default_factory=dict)
+    """Relations that expressions name by plan id (subqueries of the DataFrame API)."""
+    windows: Mapping[str, UnresolvedWindow] = field(default_factory=dict)
+    parameters: Mapping[str, Expression] = field(default_factory=dict)
+
+    def relation(self, relation: Relation) -> Resolved:
+        """Resolve a relation."""
+        handler = self.relation_handlers.get(type(relation))
+        if handler is None:
+            raise unsupported(f"the relation {type(relation).__name__}", relation.origin)
+        resolved = handler(relation, self)
+        scope = resolved.scope
+        scope.plans.raised(relation.plan_id, scope)
+        return resolved
+
+    def over(self, scope: Scope, **options: object) -> ExpressionResolver:
+        """A resolver of expressions over a relation's columns."""
+        return ExpressionResolver(self, scope, **options)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpressionResolver:
+    """One analysis, as far as expressions over one relation see it."""
+
+    analysis: Analysis
+    scope: Scope
+    lambdas: Mapping[str, LambdaVariable] = field(default_factory=dict)
+    lateral: LateralAliases | None = None
+    missing: bool = False
+    """Whether columns that the relation was selected from may be used too (sort, filter)."""
+    replaced: Callable[[Expression, ExpressionResolver], Typed | None] | None = None
+    """Tried before anything else: how HAVING and ORDER BY see aggregates and grouping expressions."""
+
+    @property
+    def environment(self) -> Environment:
+        """The session."""
+        return self.analysis.environment
+
+    def resolve(self, expression: Expression) -> Typed:
+        """Resolve an expression."""
+        if self.replaced is not None:
+            typed = self.replaced(expression, self)
+            if typed is not None:
+                return typed
+        handler = self.analysis.expression_handlers.get(type(expression))
+        if handler is None:
+            raise unsupported(f"the expression {type(expression).__name__}")
+        return handler(expression, self)
+
+    def with_lambdas(self, variables: Iterable[LambdaVariable], case_sensitive: bool) -> ExpressionResolver:
+        """The resolver inside a lambda function."""
+        names = {(v.name if case_sensitive else v.name.lower()): v for v in variables}
+        return replace(self, lambdas={**self.lambdas, **names})

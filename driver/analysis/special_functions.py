@@ -1,0 +1,156 @@
+"""Calls whose arguments no signature describes: operators spelled otherwise, count(*), struct, casts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.arguments import ordered_arguments
+from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.expressions.update_fields import make_struct
+from voltray.driver.analysis.functions import find_function, resolve_entry, unresolved_routine
+from voltray.driver.analysis.names import called, rope
+from voltray.driver.analysis.resolver import Typed
+from voltray.driver.plan.expressions import UnresolvedCast, UnresolvedFunction, UnresolvedStar
+from voltray.executors.functions.registry import Function, Signature
+from voltray.proto.expressions import Call, Expression, Literal
+from voltray.proto.types import (
+    BINARY, BOOLEAN, BYTE, DATE, DOUBLE, FLOAT, INTEGER, LONG, SHORT, STRING, TIMESTAMP, DataType, DecimalType,
+    StringType,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import ExpressionResolver
+
+Special = Callable[[UnresolvedFunction, "ExpressionResolver"], Typed]
+_VARIADIC = Function(("struct",), Signature(repeated=0, minimum=0), STRING)
+
+
+def _entry(name: str, expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    entry = find_function(name)
+    if entry is None:
+        raise unresolved_routine(expression, resolver)
+    return resolve_entry(entry, name, expression, resolver)
+
+
+def _not_equal(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    equal = replace(expression, name=("==",))
+    return _entry("not", replace(expression, name=("not",), args=(equal,)), resolver)
+
+
+def _minus(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    if len(expression.args) != 1:
+        return _entry("-", expression, resolver)
+    typed = _entry("negative", replace(expression, name=("negative",)), resolver)
+    argument = resolver.resolve(expression.args[0])
+    return Typed(typed.expression, rope("(- ", argument.name, ")"))
+
+
+def _plus(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    if len(expression.args) != 1:
+        return _entry("+", expression, resolver)
+    return _entry("positive", replace(expression, name=("positive",)), resolver)
+
+
+def _count(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    args = expression.args
+    if len(args) == 1 and isinstance(args[0], UnresolvedStar) and not args[0].target and not expression.distinct:
+        if args[0].plan_id is None:
+            return _entry("count", replace(expression, args=(Literal(1, INTEGER),)), resolver)
+    return _entry("count", expression, resolver)
+
+
+def _struct(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    raw = ordered_arguments(_VARIADIC, "struct", expression.args, resolver, expression.origin)
+    arguments = [resolver.resolve(a) for a in raw]
+    parts = tuple([(_field_name(a, i), a.expression) for i, a in enumerate(arguments)])
+    shown = called("struct", [a.name for a in arguments])
+    return Typed(make_struct(_bare(parts)), shown)
+
+
+def _field_name(argument: Typed, position: int) -> str:
+    if argument.field_name is not None:
+        return argument.field_name
+    expression = argument.expression
+    if isinstance(expression, Call) and expression.name == "get_field":
+        return argument.text.rpartition(".")[2]
+    return f"col{position + 1}"
+
+
+def _bare(parts: tuple[tuple[str, Expression], ...]) -> tuple[tuple[str, Expression], ...]:
+    from voltray.proto.expressions import Alias
+
+    return tuple([(n, v.child if isinstance(v, Alias) else v) for n, v in parts])
+
+
+def _named_struct(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    raw = ordered_arguments(_VARIADIC, "named_struct", expression.args, resolver, expression.origin)
+    arguments = [resolver.resolve(a) for a in raw]
+    if len(arguments) % 2 or not arguments:
+        raise analysis_error(
+            "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", expression.origin, functionName="`named_struct`",
+            expectedNum="2n (n > 0)", actualNum=len(arguments), docroot="https://spark.apache.org/docs/latest",
+        )  # fmt: skip
+    parts: list[tuple[str, Expression]] = []
+    for name, value in zip(arguments[0::2], arguments[1::2], strict=True):
+        literal = name.expression
+        if not isinstance(literal, Literal) or not isinstance(literal.dtype, StringType):
+            raise analysis_error(
+                "DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING", expression.origin,
+                sqlExpr=f'"named_struct({", ".join(a.text for a in arguments)})"', inputExprs=f'["{name.text}"]',
+            )  # fmt: skip
+        parts.append((str(literal.value), value.expression))
+    return Typed(make_struct(_bare(tuple(parts))), called("named_struct", [a.name for a in arguments]))
+
+
+def _cast_to(dtype: DataType) -> Special:
+    def resolve(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+        if len(expression.args) != 1:
+            raise analysis_error(
+                "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", expression.origin,
+                functionName=f"`{expression.name[-1].lower()}`", expectedNum="1",
+                actualNum=len(expression.args), docroot="https://spark.apache.org/docs/latest",
+            )  # fmt: skip
+        return resolver.resolve(UnresolvedCast(expression.args[0], dtype, None, expression.origin))
+
+    return resolve
+
+
+def _grouping(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    """A place holder: the aggregation around it knows what it means (or refuses it)."""
+    arguments = [resolver.resolve(a) for a in expression.args]
+    name = expression.name[-1].lower()
+    dtype = BYTE if name == "grouping" else LONG
+    call = Call(name, tuple([a.expression for a in arguments]), dtype, False)
+    return Typed(call, called(name, [a.name for a in arguments]))
+
+
+def _as(name: str) -> Special:
+    return lambda expression, resolver: _entry(name, expression, resolver)
+
+
+SPECIALS: dict[str, Special] = {
+    "!=": _not_equal,
+    "<>": _not_equal,
+    "-": _minus,
+    "+": _plus,
+    "=": _as("=="),
+    "count": _count,
+    "struct": _struct,
+    "named_struct": _named_struct,
+    "grouping": _grouping,
+    "grouping_id": _grouping,
+    "boolean": _cast_to(BOOLEAN),
+    "tinyint": _cast_to(BYTE),
+    "smallint": _cast_to(SHORT),
+    "int": _cast_to(INTEGER),
+    "bigint": _cast_to(LONG),
+    "float": _cast_to(FLOAT),
+    "double": _cast_to(DOUBLE),
+    "decimal": _cast_to(DecimalType(10, 0)),
+    "date": _cast_to(DATE),
+    "timestamp": _cast_to(TIMESTAMP),
+    "binary": _cast_to(BINARY),
+    "string": _cast_to(STRING),
+}
