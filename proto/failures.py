@@ -52,6 +52,8 @@ class QueryContext:
     object_name: str = ""
     call_site: str = ""
     kind: str = "SQL"
+    text: str = ""
+    """The whole SQL text that the fragment stands in."""
 
 
 @dataclass(frozen=True, slots=True)

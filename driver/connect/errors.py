@@ -63,6 +63,11 @@ PARENTS: Mapping[ErrorKind, tuple[str, ...]] = {
 }
 
 
+_WITHOUT_PLACES = frozenset(
+    (ErrorKind.ANALYSIS, ErrorKind.PARSE, ErrorKind.NO_SUCH_TABLE, ErrorKind.TEMPORARY_TABLE_EXISTS)
+)
+
+
 def classes_of(kind: ErrorKind) -> tuple[str, ...]:
     """The Java classes of an exception, its own first."""
     return (kind.value, *PARENTS.get(kind, _RUNTIME))
@@ -129,18 +134,24 @@ def unsupported_operation(words: str) -> SparkError:
 
 def summary_of(context: QueryContext) -> str:
     """A context as Spark writes it below a message."""
-    if context.kind == "SQL":
-        if not context.fragment:
+    if context.kind != "SQL":
+        if not context.fragment and not context.call_site:
             return ""
-        marks = "^" * max(1, len(context.fragment.split("\n", 1)[0]))
-        return f"== SQL (position {context.start_index + 1}) ==\n{context.fragment}\n{marks}\n"
-    if not context.fragment and not context.call_site:
+        return f'== DataFrame ==\n"{context.fragment}" was called from\n{context.call_site}\n'
+    if not context.fragment:
         return ""
-    return f'== DataFrame ==\n"{context.fragment}" was called from\n{context.call_site}\n'
+    text, start = (context.text, context.start_index) if context.text else (context.fragment, 0)
+    line = text.count("\n", 0, start) + 1
+    column = start - (text.rfind("\n", 0, start) + 1)
+    shown = text[start - column :].split("\n", 1)[0]
+    length = min(len(context.fragment), len(shown) - column)
+    return f"== SQL (line {line}, position {column + 1}) ==\n{shown}\n{' ' * column}{'^' * max(1, length)}\n"
 
 
 def full_message(failure: Failure) -> str:
-    """The message with the places in the user's program that it is about."""
+    """The message; that of a failure at run time with the places in the user's program that it is about."""
+    if failure.kind in _WITHOUT_PLACES:
+        return failure.message
     places = [text for text in map(summary_of, failure.contexts) if text]
     missing = [text for text in places if text.split("\n", 2)[1] not in failure.message]
     return failure.message if not missing else failure.message + "\n" + "".join(missing)
