@@ -12,7 +12,6 @@ from voltray.executors.functions import lists
 from voltray.executors.functions.array_types import (
     ARRAY, ARRAY_OR_MAP, array_and_value, contains_null, element_type, null_if_void, ordered_array, same_as, two_arrays,
 )  # fmt: skip
-from voltray.executors.functions.columns import ANSI_CONF
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
     ANY, Accept, Function, Parameter, Signature, accepts_type, always_nullable, any_argument_nullable, common,
@@ -67,9 +66,7 @@ def _size(evaluation: Evaluation, collection: pl.Expr) -> pl.Expr:
 # ---- elements --------------------------------------------------------------------------------------
 def _index_error(condition: str) -> Callable[[int, int], SparkError]:
     def error(index: int, size: int) -> SparkError:
-        return spark_error(
-            condition, ErrorKind.ARRAY_INDEX, indexValue=index, arraySize=size, ansiConfig=ANSI_CONF
-        )
+        return spark_error(condition, ErrorKind.ARRAY_INDEX, indexValue=index, arraySize=size)
 
     return error
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from voltray.executors.functions import zones
+from voltray.executors.functions.displays import with_defaults
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.physical import (
     DAY_MICROS, add_months, column, first_days, months_of, numbers, year_month_day,
@@ -20,12 +22,12 @@ from voltray.proto.expressions import Call, EvalMode, Expression, Literal, dtype
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
     BOOLEAN, DATE, DOUBLE, INTEGER, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, ByteType, DataType, IntegerType,
-    LongType, ShortType, TimestampNTZType, TimestampType, TimeType,
+    LongType, NullType, ShortType, StringType, TimestampNTZType, TimestampType, TimeType,
 )  # fmt: skip
 
 INT_INPUT = accepts_type(INTEGER)
 LONG_INPUT = accepts_type(LONG)
-SMALL_INT = Accept((IntegerType, ShortType, ByteType), (INTEGER,), '("INT" or "SMALLINT" or "TINYINT")')
+SMALL_INT = Accept((IntegerType, ShortType, ByteType), (), '("INT" or "SMALLINT" or "TINYINT")')
 TIMESTAMP_OR_TIME = Accept((TimestampType, TimeType), (TIMESTAMP,), '("TIMESTAMP" or "TIME")')
 ANY_TIMESTAMP = Accept((TimestampType, TimestampNTZType), (TIMESTAMP,), '"(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE)"')
 CURRENT_TIMESTAMP = Call("current_timestamp", (), TIMESTAMP, False)
@@ -96,6 +98,14 @@ def _shift(sign: int) -> Callable[[Evaluation, pl.Expr, pl.Expr], pl.Expr]:
         return wrapped.cast(pl.Int32).cast(pl.Date)
 
     return body
+
+
+def _resolve_days(resolution: Any) -> Expression:
+    """Days are int or smaller; text is cast, a bigint refused."""
+    days = resolution.args[1]
+    if isinstance(dtype_of(days), StringType | NullType):
+        return resolution.call((resolution.coerce(0, DATE), resolution.coerce(1, INTEGER)))  # type: ignore[no-any-return]
+    return resolution.finish()  # type: ignore[no-any-return]
 
 
 def _date_diff(evaluation: Evaluation, end: pl.Expr, start: pl.Expr) -> pl.Expr:
@@ -343,8 +353,13 @@ FUNCTIONS: tuple[Function, ...] = (
     *_FIELDS_OF_TIMES,
     Function(("dayname",), parameters(("date", DATE_INPUT)), STRING, _name("%a")),
     Function(("monthname",), parameters(("date", DATE_INPUT)), STRING, _name("%b")),
-    Function(("date_add", "dateadd"), parameters(("start_date", DATE_INPUT), ("num_days", SMALL_INT)), DATE, _shift(1)),
-    Function(("date_sub",), parameters(("start_date", DATE_INPUT), ("num_days", SMALL_INT)), DATE, _shift(-1)),
+    *[
+        Function(
+            names, parameters(("start_date", DATE_INPUT), ("num_days", SMALL_INT)), DATE, _shift(sign),
+            resolve=_resolve_days, display=lambda shown, name=names[0]: f"{name}({', '.join(shown)})",
+        )
+        for names, sign in ((("date_add", "dateadd"), 1), (("date_sub",), -1))
+    ],
     Function(("datediff",), parameters(("end", DATE_INPUT), ("start", DATE_INPUT)), INTEGER, _date_diff),
     Function(("date_diff",), parameters(("end", DATE_INPUT), ("start", DATE_INPUT)), INTEGER, _date_diff),
     Function(("add_months",), parameters(("start_date", DATE_INPUT), ("num_months", INT_INPUT)), DATE, _add_months),
@@ -357,6 +372,7 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
         DOUBLE,
         _months_between,
+        display=with_defaults("months_between", 3, "true"),
     ),
     Function(("last_day",), parameters(("date", DATE_INPUT)), DATE, _last_day),
     Function(

@@ -11,6 +11,7 @@ import polars as pl
 from voltray.executors.functions import zones
 from voltray.executors.functions.columns import overflow_error
 from voltray.executors.functions.date_time import INT_INPUT, add_to_timestamp, zone_for
+from voltray.executors.functions.displays import with_defaults
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.physical import DAY_MICROS, LONG_MAX, add_months, any_null, column, numbers
 from voltray.executors.functions.registry import (
@@ -54,7 +55,7 @@ def seconds_micros(seconds: pl.Expr, dtype: DataType) -> pl.Expr:
 def _half_up(numerator: pl.Expr, divisor: pl.Expr) -> pl.Expr:
     """Division of 128-bit integers, halves away from zero."""
     quotient = (numerator.abs() * 2 + divisor.abs()) // (divisor.abs() * 2)
-    return pl.when((numerator < 0) != (divisor < 0)).then(-quotient).otherwise(quotient)
+    return pl.when((numerator < 0) != (divisor < 0)).then(quotient * -1).otherwise(quotient)
 
 
 def _wide(value: pl.Expr, factor: int = 1) -> pl.Expr:
@@ -304,10 +305,22 @@ def _internal(name: str, result: object, body: object, nullable: object = any_ar
 
 
 FUNCTIONS: tuple[Function, ...] = (
-    Function(("make_interval",), _INTERVAL_PARTS, CALENDAR_INTERVAL, _make_interval),
-    Function(("try_make_interval",), _INTERVAL_PARTS, CALENDAR_INTERVAL, _make_interval, nullable=always_nullable),
-    Function(("make_dt_interval",), _defaulted("days", "hours", "mins"), _DAY_TO_SECOND, _make_day_time),
-    Function(("make_ym_interval",), _defaulted("years", "months", seconds=False), _YEAR_TO_MONTH, _make_year_month),
+    Function(
+        ("make_interval",), _INTERVAL_PARTS, CALENDAR_INTERVAL, _make_interval,
+        display=with_defaults("make_interval", 7, *["0"] * 6, "0.000000"),
+    ),
+    Function(
+        ("try_make_interval",), _INTERVAL_PARTS, CALENDAR_INTERVAL, _make_interval, nullable=always_nullable,
+        display=with_defaults("try_make_interval", 7, *["0"] * 6, "0.000000"),
+    ),
+    Function(
+        ("make_dt_interval",), _defaulted("days", "hours", "mins"), _DAY_TO_SECOND, _make_day_time,
+        display=with_defaults("make_dt_interval", 4, "0", "0", "0", "0.000000"),
+    ),
+    Function(
+        ("make_ym_interval",), _defaulted("years", "months", seconds=False), _YEAR_TO_MONTH, _make_year_month,
+        display=with_defaults("make_ym_interval", 2, "0", "0"),
+    ),
     _internal("multiply_interval", _scaled_type, _scale(False), _calendar_nullable),
     _internal("divide_interval", _scaled_type, _scale(True), _calendar_nullable),
     _internal("timestamp_add_interval", _first_type, _move_timestamp),

@@ -57,7 +57,8 @@ class _IllegalPattern(Exception):
 def read_pattern(pattern: str, parsing: bool) -> tuple[Part, ...]:
     """The parts of a pattern, or Spark's error for one that it refuses."""
     try:
-        parts, end = _parts(pattern, 0, parsing, nested=False)
+        _check_letters(pattern, parsing)
+        parts, _ = _parts(pattern, 0, parsing, nested=False)
         has_era = any(isinstance(p, Field) and p.letter == "G" for p in _flat(parts))
         return parts if has_era else _proleptic(parts)
     except _IllegalPattern:
@@ -133,15 +134,22 @@ def _quotation(pattern: str, at: int) -> tuple[str, int]:
     raise _IllegalPattern
 
 
-def _field(pattern: str, letter: str, count: int, parsing: bool) -> Field:
-    if letter in _WEEK_BASED:
-        condition = "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN"
-        raise spark_error(condition, ErrorKind.ILLEGAL_ARGUMENT, c=letter)
-    if letter in _UNSUPPORTED or (parsing and letter in _UNSUPPORTED_PARSING):
-        shown = {"c": letter, "pattern": pattern}
-        raise spark_error("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", ErrorKind.ILLEGAL_ARGUMENT, **shown)
-    if letter * min(count, 5) in _UNSUPPORTED_NARROW or (letter == "y" and count > 6):
+def _check_letters(pattern: str, parsing: bool) -> None:
+    """What Spark refuses before it shows the pattern to Java."""
+    bare = "".join(pattern.split("'")[::2])
+    for letter in bare:
+        if letter in _WEEK_BASED:
+            condition = "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN"
+            raise spark_error(condition, ErrorKind.ILLEGAL_ARGUMENT, c=letter)
+    for letter in bare:
+        if letter in _UNSUPPORTED or (parsing and letter in _UNSUPPORTED_PARSING):
+            shown = {"c": letter, "pattern": pattern}
+            raise spark_error("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", ErrorKind.ILLEGAL_ARGUMENT, **shown)
+    if any(style in bare for style in (*_UNSUPPORTED_NARROW, "y" * 7)):
         raise spark_error("INVALID_DATETIME_PATTERN.LENGTH", ErrorKind.ILLEGAL_ARGUMENT, pattern=pattern)
+
+
+def _field(pattern: str, letter: str, count: int, parsing: bool) -> Field:
     if count > _LONGEST.get(letter, 0) or (letter == "V" and count != 2) or (letter == "O" and count not in (1, 4)):
         raise _IllegalPattern
     return Field(letter, count)

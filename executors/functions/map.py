@@ -163,7 +163,7 @@ def _resolve_contains_key(resolution: Any) -> Expression:
             "MAP_FUNCTION_DIFF_TYPES", functionName="`map_contains_key`", dataType='"MAP"', leftType=type_name(kind),
             rightType=type_name(key),
         )  # fmt: skip
-    return resolution.call((resolution.args[0], resolution.cast(resolution.args[1], target)), BOOLEAN)  # type: ignore[no-any-return]
+    return resolution.call((resolution.args[0], resolution.cast(resolution.args[1], target)), BOOLEAN, True)  # type: ignore[no-any-return]
 
 
 # ---- text ------------------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 
 from voltray.executors.functions import zones
 from voltray.executors.functions.evaluation import Evaluation, Rows
-from voltray.executors.functions.registry import STRING_INPUT, TIMESTAMP_INPUT, Accept, Function, parameters
-from voltray.proto.expressions import Call
+from voltray.executors.functions.registry import (
+    STRING_INPUT, TIMESTAMP_INPUT, Accept, Function, Parameter, Signature, parameters,
+)  # fmt: skip
+from voltray.proto.expressions import Call, Expression
 from voltray.proto.types import STRING, TIMESTAMP, TIMESTAMP_NTZ, TimestampNTZType
 
 Convert = Callable[[pl.Series, str], pl.Series]
@@ -58,9 +61,12 @@ def _current_zone_display(names: tuple[str, ...]) -> str:
     return f"convert_timezone({', '.join(shown)})"
 
 
-def _convert_lazily(evaluation: Evaluation, args: tuple[object, ...]) -> pl.Expr:
-    given = args if len(args) == 3 else (CURRENT_TIMEZONE, *args)
-    return _convert_timezone(evaluation, *[evaluation.compile(a) for a in given])  # type: ignore[arg-type]
+def _resolve_convert(resolution: Any) -> Expression:
+    """Without a source zone it is the session's."""
+    last = len(resolution.args) - 1
+    zones_given = [resolution.coerce(i, STRING) for i in range(last)]
+    source = zones_given if last == 2 else [CURRENT_TIMEZONE, *zones_given]
+    return resolution.call((*source, resolution.coerce(last, TIMESTAMP_NTZ)))  # type: ignore[no-any-return]
 
 
 _STAMP_AND_ZONE = parameters(("ts", TIMESTAMP_INPUT), ("tz", STRING_INPUT))
@@ -70,7 +76,10 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("to_utc_timestamp",), _STAMP_AND_ZONE, TIMESTAMP, _shifted(_to_utc)),
     Function(
         ("convert_timezone",),
-        parameters(("sourceTz", STRING_INPUT), ("targetTz", STRING_INPUT), ("sourceTs", _NTZ_INPUT)),
-        TIMESTAMP_NTZ, lazy_body=_convert_lazily, display=_current_zone_display,
+        Signature(
+            (Parameter("sourceTz", STRING_INPUT), Parameter("targetTz", STRING_INPUT), Parameter("sourceTs", _NTZ_INPUT)),
+            minimum=2,
+        ),
+        TIMESTAMP_NTZ, _convert_timezone, resolve=_resolve_convert, display=_current_zone_display,
     ),
 )  # fmt: skip
