@@ -12,6 +12,16 @@ from voltray.proto.expressions import Attribute, Expression
 NameParts = tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where a DataFrame stands in a relation's tree. ``gates`` are ids that its branches put out where they met
+    another branch with the same DataFrame: a column that passes them all competes with that other branch's."""
+
+    height: int
+    scope: Scope
+    gates: tuple[frozenset[int], ...] = ()
+
+
 class PlanIndex:
     """Scopes of the DataFrames (plan ids) that a relation was made of, with their heights in its tree.
 
@@ -22,23 +32,45 @@ class PlanIndex:
     __slots__ = ("entries", "height")
 
     def __init__(self) -> None:
-        self.entries: dict[int, list[tuple[int, Scope]]] = {}
+        self.entries: dict[int, list[Origin]] = {}
         self.height = 0
 
     def raised(self, plan_id: int | None, scope: Scope) -> PlanIndex:
         """The index one relation further up."""
         self.height += 1
         if plan_id is not None:
-            self.entries.setdefault(plan_id, []).append((self.height, scope))
+            self.entries.setdefault(plan_id, []).append(Origin(self.height, scope))
         return self
 
-    def merged(self, other: PlanIndex) -> PlanIndex:
-        """The index of a relation over two inputs."""
-        larger, smaller = (self, other) if len(self.entries) >= len(other.entries) else (other, self)
-        shift = larger.height - smaller.height
-        for plan_id, found in smaller.entries.items():
-            larger.entries.setdefault(plan_id, []).extend([(height + shift, scope) for height, scope in found])
-        return larger
+    def copy(self) -> PlanIndex:
+        """An index of its own with the same entries."""
+        copied = PlanIndex()
+        copied.height = self.height
+        copied.entries = {plan_id: list(found) for plan_id, found in self.entries.items()}
+        return copied
+
+
+def merged_plans(left: Scope, right: Scope) -> PlanIndex:
+    """The index of a relation over two inputs, which lose theirs."""
+    bigger = len(left.plans.entries) >= len(right.plans.entries)
+    larger, smaller = (left, right) if bigger else (right, left)
+    index = larger.plans
+    shift = max(0, smaller.plans.height - index.height)
+    if shift:
+        index.entries = {
+            plan_id: [Origin(o.height + shift, o.scope, o.gates) for o in found]
+            for plan_id, found in index.entries.items()
+        }
+        index.height += shift
+    shift = index.height - smaller.plans.height
+    for plan_id, found in smaller.plans.entries.items():
+        if plan_id not in index.entries:
+            index.entries[plan_id] = [Origin(o.height + shift, o.scope, o.gates) for o in found]
+            continue
+        met = [Origin(o.height, o.scope, (*o.gates, larger.ids)) for o in index.entries[plan_id]]
+        met += [Origin(o.height + shift, o.scope, (*o.gates, smaller.ids)) for o in found]
+        index.entries[plan_id] = met
+    return index
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ from voltray.driver.analysis.errors import analysis_error, unresolved_column
 from voltray.driver.analysis.expressions.extract import extract_field
 from voltray.driver.analysis.names import called
 from voltray.driver.analysis.resolver import Typed
-from voltray.driver.analysis.scope import NameParts, Scope
+from voltray.driver.analysis.scope import NameParts, Origin, Scope
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedFunction, UnresolvedLambdaVariable
 from voltray.driver.plan.identifiers import quoted
-from voltray.proto.expressions import Attribute, Expression, LambdaVariable, OuterReference
+from voltray.proto.expressions import Attribute, Expression, LambdaVariable, OuterReference, references, transform_up
 from voltray.proto.failures import QueryContext
 
 if TYPE_CHECKING:
@@ -106,26 +106,30 @@ def resolve_lambda_variable(expression: UnresolvedLambdaVariable, resolver: Expr
 def _of_data_frame(expression: UnresolvedAttribute, resolver: ExpressionResolver) -> Typed | None:
     """``df["x"]``: the column of that DataFrame, if it is still among the input's columns."""
     assert expression.plan_id is not None
-    entries = resolver.scope.plans.entries.get(expression.plan_id)
+    plans = resolver.scope.plans
+    entries = plans.entries.get(expression.plan_id)
     if entries is None:
         return _of_outer_data_frame(expression, resolver)
-    reachable = resolver.scope.ids | {a.expr_id for a in resolver.scope.hidden}
-    best: list[tuple[int, Typed]] = []
-    for height, scope in entries:
-        typed = _in_data_frame(expression, scope, resolver)
-        if typed is None:
-            continue
-        if not (_root_ids(typed.expression) <= reachable or (resolver.missing and _below(typed, resolver))):
-            continue
-        best.append((height, typed))
-    if not best:
-        raise unresolved_column(expression.parts, _candidates(resolver.scope), expression.origin)
-    top = max(height for height, _ in best)
-    found = [typed for height, typed in best if height == top]
+    found: list[tuple[Origin, Typed]] = []
+    for origin in entries:
+        typed = _in_data_frame(expression, origin.scope, resolver)
+        if typed is not None and all(references(typed.expression) <= gate for gate in origin.gates):
+            found.append((origin, typed))
     if len(found) > 1:
-        raise analysis_error("AMBIGUOUS_COLUMN_REFERENCE", expression.origin, name=quoted(expression.parts))
-    current = _current(found[0], resolver)
-    return current
+        direct = [f for f in found if f[0].height == plans.height]
+        if len(direct) != 1:
+            raise analysis_error("AMBIGUOUS_COLUMN_REFERENCE", expression.origin, name=f'"{".".join(expression.parts)}"')
+        found = direct
+    if not found or not _is_reachable(found[0][1], expression, resolver):
+        raise unresolved_column(expression.parts, _candidates(resolver.scope), expression.origin)
+    return _current(found[0][1], resolver)
+
+
+def _is_reachable(typed: Typed, expression: UnresolvedAttribute, resolver: ExpressionResolver) -> bool:
+    reachable = resolver.scope.ids
+    if expression.is_metadata:
+        reachable = reachable | {a.expr_id for a in resolver.scope.hidden}
+    return references(typed.expression) <= reachable or (resolver.missing and _below(typed, resolver))
 
 
 def _current(typed: Typed, resolver: ExpressionResolver) -> Typed:
@@ -144,14 +148,8 @@ def _in_data_frame(expression: UnresolvedAttribute, scope: Scope, resolver: Expr
     return in_scope(expression.parts, scope, resolver, expression.origin)
 
 
-def _root_ids(expression: Expression) -> frozenset[int]:
-    from voltray.proto.expressions import references
-
-    return references(expression)
-
-
 def _below(typed: Typed, resolver: ExpressionResolver) -> bool:
-    wanted = _root_ids(typed.expression)
+    wanted = references(typed.expression)
     scope = resolver.scope.inner
     while scope is not None:
         if wanted <= scope.ids:
@@ -167,7 +165,7 @@ def _of_outer_data_frame(expression: UnresolvedAttribute, resolver: ExpressionRe
             return None if typed is None else _outer(typed)
     if expression.plan_id is not None:
         raise analysis_error(
-            "CANNOT_RESOLVE_DATAFRAME_COLUMN", expression.origin, name=quoted(expression.parts)
+            "CANNOT_RESOLVE_DATAFRAME_COLUMN", expression.origin, name=f'"{".".join(expression.parts)}"'
         )
     return None
 
@@ -195,8 +193,6 @@ def _in_outer_queries(
 
 
 def _outer(typed: Typed) -> Typed:
-    from voltray.proto.expressions import transform_up
-
     def wrap(node: Expression) -> Expression:
         return OuterReference(node) if isinstance(node, Attribute) else node
 

@@ -31,7 +31,7 @@ def _starred(star: UnresolvedStar, resolver: ExpressionResolver) -> tuple[Expres
         entries = scope.plans.entries.get(star.plan_id)
         if not entries:
             raise analysis_error("CANNOT_RESOLVE_DATAFRAME_COLUMN", star.origin, name="`*`")
-        wanted = max(entries, key=lambda e: e[0])[1]
+        wanted = max(entries, key=lambda o: o.height).scope
         return tuple([scope.by_id.get(a.expr_id, (a,))[0] for a in wanted.attributes if a.expr_id in scope.ids])
     if not star.target:
         return scope.attributes
@@ -99,6 +99,6 @@ def regex_attributes(regex: UnresolvedRegex, resolver: ExpressionResolver) -> tu
     columns = resolver.scope.attributes
     if regex.plan_id is not None:
         entries = resolver.scope.plans.entries.get(regex.plan_id, [])
-        wanted = {a.expr_id for _, scope in entries for a in scope.attributes}
+        wanted = {a.expr_id for o in entries for a in o.scope.attributes}
         columns = tuple([a for a in columns if a.expr_id in wanted]) if entries else columns
     return tuple([a for a in columns if pattern.fullmatch(a.name)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.relations.building import call
-from voltray.driver.analysis.scope import Resolved, Scope
+from voltray.driver.analysis.scope import Resolved, Scope, merged_plans
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.proto.expressions import Expression
@@ -28,7 +28,7 @@ def resolve_as_of_join(relation: r.AsOfJoin, analysis: Analysis) -> Resolved:
     kind = KINDS.get(relation.kind.lower())
     if kind is None:
         raise analysis_error("UNSUPPORTED_JOIN_TYPE", typ=relation.kind, supported='"inner", "left", "leftouter"')
-    plans = left.scope.plans.merged(right.scope.plans)
+    plans = merged_plans(left.scope, right.scope)
     both = Scope((*left.scope.attributes, *right.scope.attributes), plans=plans)
     resolver = analysis.over(both)
     condition = resolver.resolve(_condition(relation, left, right)).expression if _has_condition(relation) else None

@@ -10,7 +10,7 @@ from voltray.driver.analysis.errors import analysis_error, shown_type
 from voltray.driver.analysis.functions import apply_function, contains_aggregate
 from voltray.driver.analysis.projection import exposed_for
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
-from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope
+from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope, merged_plans
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quote
@@ -64,7 +64,7 @@ def _fitting(attributes: tuple[Attribute, ...], nullable: bool) -> tuple[Attribu
 
 def joined_scope(kind: str, left: Scope, right: Scope) -> Scope:
     """What is visible above a join."""
-    plans = left.plans.merged(right.plans)
+    plans = merged_plans(left, right)
     if kind in ("left_semi", "left_anti"):
         return Scope(left.attributes, left.hidden, left.qualified_only, plans)
     a = _fitting(left.attributes, kind in ("right", "full"))
@@ -105,13 +105,8 @@ def _both_sides(left: Scope, right: Scope) -> Scope:
 
 
 def _joined_plans(left: Scope, right: Scope) -> PlanIndex:
-    joined = PlanIndex()
-    joined.height = max(left.plans.height, right.plans.height)
-    for plans in (left.plans, right.plans):
-        shift = joined.height - plans.height
-        for plan_id, found in plans.entries.items():
-            joined.entries.setdefault(plan_id, []).extend([(height + shift, scope) for height, scope in found])
-    return joined
+    """Both sides' DataFrames for the condition; the sides keep their own indexes for what comes above."""
+    return merged_plans(replace(left, plans=left.plans.copy()), replace(right, plans=right.plans.copy()))
 
 
 def _with_hidden(

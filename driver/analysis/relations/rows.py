@@ -78,9 +78,7 @@ def resolve_deduplicate(relation: r.Deduplicate, analysis: Analysis) -> Resolved
         for name in relation.columns:
             found = [a for a in columns if _same(a.name, name, analysis)]
             if not found:
-                from voltray.driver.analysis.errors import unresolved_column
-
-                raise unresolved_column((name,), columns, relation.origin)
+                raise analysis_error("INTERNAL_ERROR", relation.origin, message=f"Invalid deduplicate column {name}")
             keys += tuple(found)
     for key in keys:
         check_comparable(key, relation.origin)

@@ -13,10 +13,9 @@ from voltray.driver.analysis.expressions.update_fields import make_struct
 from voltray.driver.analysis.relations.with_columns import refuse_duplicates
 from voltray.driver.analysis.relations.rows import check_comparable
 from voltray.driver.analysis.resolver import Typed
-from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope
+from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope, merged_plans
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.identifiers import quote
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import Alias, Attribute, Expression, Literal, new_id, to_attribute
 from voltray.proto.types import DataType, StructField, StructType, same_type
@@ -42,7 +41,7 @@ def resolve_set_operation(relation: r.SetOperation, analysis: Analysis) -> Resol
         replace(a, nullable=a.nullable and b.nullable) if relation.kind == "intersect" else a
         for a, b in zip(first[1], second[1], strict=True)
     ]
-    plans = left.scope.plans.merged(right.scope.plans)
+    plans = merged_plans(left.scope, right.scope)
     qualified = _with_qualifiers(tuple(nullable), left.scope.attributes)
     return Resolved(plan, Scope(qualified, plans=plans))
 
@@ -110,10 +109,9 @@ def _named(relation: r.SetOperation, left: Side, right: Side, analysis: Analysis
         elif relation.allow_missing_columns:
             second.append(Alias(Literal(None, column.dtype), column.name, new_id()))
         else:
-            shown = ", ".join(quote(a.name) for a in right[1])
             raise analysis_error(
                 "_LEGACY_ERROR_TEMP_1201", relation.origin,
-                colName=column.name, fieldNames=", ".join(a.name for a in right[1]), proposal=shown,
+                colName=column.name, fieldNames=", ".join(a.name for a in right[1]),
             )  # fmt: skip
     if relation.allow_missing_columns:
         for column in others.values():

@@ -13,7 +13,7 @@ from voltray.driver.plan.expressions import UnresolvedStar
 from voltray.driver.plan.identifiers import quoted
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import Attribute, Expression, Literal, new_id
-from voltray.proto.types import STRING, DataType, type_name
+from voltray.proto.types import STRING, DataType, NullType, StringType, type_name
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -54,14 +54,22 @@ def _attributes(expressions: tuple[Expression, ...], child: Resolved, analysis: 
     return found
 
 
+def _wider(left: DataType, right: DataType, ansi: bool) -> DataType | None:
+    """Strings take part in nothing here, whatever the session's mode."""
+    if isinstance(left, StringType) != isinstance(right, StringType) and not isinstance(left, NullType):
+        if not isinstance(right, NullType):
+            return None
+    return wider_type(left, right, ansi)
+
+
 def _common_type(values: list[Attribute], relation: r.Unpivot, ansi: bool) -> DataType:
     dtype: DataType | None = values[0].dtype
     for value in values[1:]:
-        dtype = wider_type(dtype, value.dtype, ansi) if dtype is not None else None
+        dtype = _wider(dtype, value.dtype, ansi) if dtype is not None else None
     if dtype is None:
         by_type: dict[str, list[str]] = {}
         for value in values:
             by_type.setdefault(type_name(value.dtype), []).append(quoted((value.name,)))
-        shown = ", ".join([f"{name} ({', '.join(names)})" for name, names in by_type.items()])
+        shown = ", ".join([f"{name} ({', '.join(names)})" for name, names in sorted(by_type.items())])
         raise analysis_error("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", relation.origin, types=shown)
     return dtype

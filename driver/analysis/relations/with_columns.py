@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute
 from voltray.driver.plan.identifiers import quote
 from voltray.proto.expressions import Alias, Attribute, new_id, to_attribute
-from voltray.proto.failures import QueryContext, SparkError, spark_error
+from voltray.proto.failures import QueryContext, SparkError
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -68,20 +68,11 @@ def resolve_to_data_frame(relation: r.ToDataFrame, analysis: Analysis) -> Resolv
     child = analysis.relation(relation.child)
     columns = child.scope.attributes
     if len(columns) != len(relation.names):
-        raise _wrong_count(columns, relation.names)
+        raise analysis_error(
+            "ASSIGNMENT_ARITY_MISMATCH", relation.origin, numExpr=len(relation.names), numTarget=len(columns)
+        )
     items = tuple([Alias(a, n, new_id(), a.metadata) for a, n in zip(columns, relation.names, strict=True)])
     return projected(child, items)
-
-
-def _wrong_count(columns: Sequence[Attribute], names: Sequence[str]) -> SparkError:
-    from voltray.proto.failures import ErrorKind
-
-    message = (
-        "requirement failed: The number of columns doesn't match.\n"
-        f"Old column names ({len(columns)}): {', '.join(a.name for a in columns)}\n"
-        f"New column names ({len(names)}): {', '.join(names)}"
-    )
-    return spark_error("INTERNAL_ERROR", ErrorKind.ILLEGAL_ARGUMENT, message=message)
 
 
 def resolve_with_columns_renamed(relation: r.WithColumnsRenamed, analysis: Analysis) -> Resolved:
