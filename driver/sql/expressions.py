@@ -376,8 +376,24 @@ def _call_named(name: tuple[str, ...], node: exp.Anonymous, text: SqlText) -> Ex
     distinct = bool(args) and isinstance(args[0], exp.Distinct)
     if distinct:
         args = list(args[0].expressions)
+    if len(args) == 3 and len(name) == 1 and name[0].lower() in _UNIT_FUNCTIONS and _is_unit(args[0]):
+        name, args = (_UNIT_FUNCTIONS[name[0].lower()],), [exp.Literal.string(args[0].name.upper()), *args[1:]]
     converted = tuple([_argument(a, text) for a in args])
     return u.UnresolvedFunction(name, converted, distinct=distinct, origin=text.origin(node))
+
+
+# Functions whose first argument of three is a unit, written bare.
+_UNIT_FUNCTIONS = {
+    **dict.fromkeys(("dateadd", "date_add", "timestampadd"), "timestampadd"),
+    **dict.fromkeys(("datediff", "date_diff", "timediff", "timestampdiff"), "timestampdiff"),
+}
+_UNITS = frozenset({
+    "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAYOFYEAR", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"
+})  # fmt: skip
+
+
+def _is_unit(node: exp.Expression) -> bool:
+    return isinstance(node, (exp.Column, exp.Var, exp.Identifier)) and node.name.upper() in _UNITS
 
 
 def _argument(node: exp.Expression, text: SqlText) -> Expression:

@@ -18,7 +18,7 @@ from voltray.executors.functions.registry import (
 from voltray.proto.expressions import Cast, EvalMode, Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    DATE, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, DataType, DateType, StringType, TimestampNTZType, TimestampType,
+    DATE, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, DataType, DateType, NullType, NumericType, StringType, TimestampNTZType, TimestampType,
 )  # fmt: skip
 
 _DATETIMES = (DateType, TimestampType, TimestampNTZType)
@@ -121,6 +121,10 @@ def _resolve_conversion(target: DataType, tolerant: bool) -> Callable[[Any], Exp
             mode = EvalMode.TRY if tolerant else EvalMode.ANSI if resolution.ansi else EvalMode.LEGACY
             if dtype_of(first) == target:
                 return first  # type: ignore[no-any-return]
+            if not isinstance(dtype_of(first), (*_DATETIMES, StringType, NullType)) and not (
+                isinstance(dtype_of(first), NumericType) and target == TIMESTAMP
+            ):
+                first = resolution.coerce(0, STRING)
             if tolerant:
                 unsure = isinstance(dtype_of(first), StringType) or resolution.arguments[0].nullable
                 return Cast(first, target, unsure, mode)

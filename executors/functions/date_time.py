@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -268,8 +269,11 @@ def _timestamp_add(evaluation: Evaluation, unit: pl.Expr, quantity: pl.Expr, sta
 
     def add(rows: Rows, amounts: pl.Series, stamps: pl.Series) -> pl.Series:
         count, nothing = numbers(amounts), np.zeros(len(amounts), dtype=np.int64)
-        limit = 10**18 // UNIT_MICROS[name] if name in UNIT_MICROS else 10**7
-        rows.refuse((amounts.cast(pl.Int64).abs() > limit * 9), _overflow(name), amounts, stamps)
+        span = UNIT_MICROS.get(name) or UNIT_DAYS.get(name, 0) * DAY_MICROS or UNIT_MONTHS.get(name, 1) * 2_629_746_000_000
+        rough = numbers(stamps).astype(np.float64) + count.astype(np.float64) * float(span)
+        bad = np.abs(rough) > 9.2e18
+        rows.refuse(pl.Series(bad), _overflow(name), amounts, stamps)
+        count = np.where(bad, 0, count)
         months = count * UNIT_MONTHS[name] if name in UNIT_MONTHS else nothing
         days = count * UNIT_DAYS[name] if name in UNIT_DAYS else nothing
         micros = count * UNIT_MICROS[name] if name in UNIT_MICROS else nothing
@@ -280,8 +284,10 @@ def _timestamp_add(evaluation: Evaluation, unit: pl.Expr, quantity: pl.Expr, sta
 
 
 def _overflow(unit: str) -> Callable[..., Exception]:
-    def error(amount: int, stamp: object) -> Exception:
-        return spark_error("DATETIME_OVERFLOW", ErrorKind.ARITHMETIC, operation=f"add {amount} {unit} to {stamp}")
+    def error(amount: int, stamp: datetime) -> Exception:
+        kind = "TIMESTAMP" if stamp.tzinfo else "TIMESTAMP_NTZ"
+        operation = f"add {amount}L {unit} to {kind} '{stamp.replace(tzinfo=None)}'"
+        return spark_error("DATETIME_OVERFLOW", ErrorKind.ARITHMETIC, operation=operation)
 
     return error
 

@@ -19,6 +19,8 @@ from voltray.proto.types import (
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
 
+# A typed literal (DATE '...') is strict whatever the session says.
+_MODES = {"try": EvalMode.TRY, "legacy": EvalMode.LEGACY, "ansi": EvalMode.ANSI, "literal": EvalMode.ANSI}
 ANSI_CONF = '"spark.sql.ansi.enabled"'
 
 
@@ -27,7 +29,7 @@ def resolve_cast(expression: UnresolvedCast, resolver: ExpressionResolver) -> Ty
     child = resolver.resolve(expression.child)
     dtype = without_lengths(expression.dtype)
     ansi = resolver.environment.ansi
-    mode = EvalMode(expression.mode) if expression.mode else eval_mode(ansi)
+    mode = _MODES.get(expression.mode or "") or eval_mode(ansi)
     keyword = "TRY_CAST" if mode is EvalMode.TRY else "CAST"
     name = rope(keyword, "(", child.name, " AS ", sql_type(dtype), ")")
     strict = mode is not EvalMode.LEGACY
