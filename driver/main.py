@@ -68,6 +68,8 @@ def serve(**flags: Any) -> None:
 
     stop_on_sigterm()
     server = start_server(settings)
+    # Once more: Ray puts in a handler of its own as it starts.
+    stop_on_sigterm()
     try:
         click.echo(f"Voltray {voltray.__version__} is listening on sc://{server.address}")
         server.wait()
