@@ -37,7 +37,7 @@ from voltray.executors.functions.registry import (
     any_argument_nullable,
 )  # fmt: skip
 from voltray.proto.coercion import decimal_result
-from voltray.proto.expressions import Cast, EvalMode, Expression, Literal, dtype_of
+from voltray.proto.expressions import Cast, EvalMode, Expression, Literal, dtype_of, references
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
     DOUBLE,
@@ -264,7 +264,11 @@ def _divide(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
             target = evaluation.call.dtype
             assert isinstance(target, DecimalType)
             return evaluation.columnwise(divide_columns(a, b, target, mode_of(evaluation)), left, safe)
-    return left.cast(pl.Float64) / safe.cast(pl.Float64)
+    number, divisor = left.cast(pl.Float64), safe.cast(pl.Float64)
+    if not references(evaluation.call.args[1]):
+        # Polars multiplies a column by the reciprocal of a constant divisor, which is not the exact quotient.
+        divisor = pl.when(number.is_not_null()).then(divisor)
+    return number / divisor
 
 
 def _integral_divide(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:

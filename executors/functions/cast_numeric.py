@@ -232,7 +232,7 @@ def decimal_to_floating(casting: Casting, value: pl.Expr) -> pl.Expr:
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         numbers = unscaled_of(column)
         if largest(numbers) < _EXACT_IN_DOUBLE and scale <= 22:
-            doubles = numbers.cast(pl.Int64).cast(pl.Float64) / 10.0**scale
+            doubles = column.cast(pl.Float64)  # exact; by a division it would not be
             return doubles.cast(pl.Float32) if single else doubles
         cells = [None if v is None else float(plain(v, scale)) for v in numbers.to_list()]
         doubles = pl.Series(cells, dtype=pl.Float64)
