@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from voltray.executors.functions.argument_checks import orderable
 from voltray.executors.functions.columns import overflow_error
 from voltray.executors.functions.decimal import (
     MAX_PRECISION,
@@ -507,10 +508,10 @@ FUNCTIONS: tuple[Function, ...] = (
     aggregate("try_sum", parameters(("expr", SUMMABLE)), sum_type, SUM),
     aggregate("avg mean", parameters(("expr", SUMMABLE)), avg_type, AVG),
     aggregate("try_avg", parameters(("expr", SUMMABLE)), avg_type, AVG),
-    aggregate("min", _ONE, result_of_first, _extreme_split(greatest=False)),
-    aggregate("max", _ONE, result_of_first, _extreme_split(greatest=True)),
-    aggregate("min_by", _BY, result_of_first, _extreme_by_split(greatest=False)),
-    aggregate("max_by", _BY, result_of_first, _extreme_by_split(greatest=True)),
+    aggregate("min", _ONE, result_of_first, _extreme_split(greatest=False), resolve=orderable()),
+    aggregate("max", _ONE, result_of_first, _extreme_split(greatest=True), resolve=orderable()),
+    aggregate("min_by", _BY, result_of_first, _extreme_by_split(greatest=False), resolve=orderable(1)),
+    aggregate("max_by", _BY, result_of_first, _extreme_by_split(greatest=True), resolve=orderable(1)),
     aggregate("first", _WITH_FLAG, result_of_first, _edge_split(first=True), display=_first_shown("first")),
     aggregate("first_value", _WITH_FLAG, result_of_first, _edge_split(first=True), display=_first_shown("first_value")),
     aggregate("any_value", _WITH_FLAG, result_of_first, _edge_split(first=True), display=_first_shown("any_value")),

@@ -9,12 +9,30 @@ import polars as pl
 from voltray.executors.functions.aggregates import aggregate, argument_type, one_buffer
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, Split, never_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    Split,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import AggregateCall, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import (
-    INTEGER, LONG, NULL, STRING, ArrayType, BinaryType, DataType, IntegerType, NullType, StringType, StructField,
-    StructType, carrier,
+    INTEGER,
+    LONG,
+    NULL,
+    STRING,
+    ArrayType,
+    BinaryType,
+    DataType,
+    IntegerType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    carrier,
 )  # fmt: skip
 
 
@@ -33,11 +51,12 @@ _LIST = one_buffer(
     lambda evaluation, value: value.drop_nulls().implode(),
     lambda lists: _flattened(lists).implode(),
 )
+# Spark gives the elements as they lie in a hash table; sorted, they are the same wherever the query runs.
 _SET = one_buffer(
     "values",
     lambda call: call.dtype,
-    lambda evaluation, value: value.drop_nulls().unique(maintain_order=True).implode(),
-    lambda lists: _flattened(lists).unique(maintain_order=True).implode(),
+    lambda evaluation, value: value.drop_nulls().unique().sort().implode(),
+    lambda lists: _flattened(lists).unique().sort().implode(),
 )
 
 
@@ -151,4 +170,3 @@ FUNCTIONS: tuple[Function, ...] = (
         display=_top_display,
     ),
 )  # fmt: skip
-

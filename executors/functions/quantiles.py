@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.aggregates import aggregate
+from voltray.executors.functions.argument_checks import checked, in_range
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import Accept, Function, Parameter, Signature, parameters
 from voltray.proto.expressions import AggregateCall, Expression, Literal, dtype_of
@@ -181,15 +182,32 @@ _APPROXIMATE = Signature(
         Parameter("accuracy", _ACCURACY, Literal(10000, INTEGER)),
     )
 )
+_UNIT = in_range("percentage", 1, 0.0, 1.0, "[0.0, 1.0]")
+_UNIT_WITHIN = in_range("percentage", 0, 0.0, 1.0, "[0.0, 1.0]")
+_POSITIVE = in_range("accuracy", 2, 1, 2**31 - 1, "(0, 2147483647]")
 _WITHIN = parameters(("percentage", _PERCENTAGE))
 
 FUNCTIONS: tuple[Function, ...] = (
-    aggregate("percentile", _PERCENTILE, _percentile_type, body=_percentile, display=_with_default("percentile", "1")),
+    aggregate(
+        "percentile",
+        _PERCENTILE,
+        _percentile_type,
+        body=_percentile,
+        display=_with_default("percentile", "1"),
+        resolve=checked(_UNIT),
+    ),
     aggregate("median", parameters(("expr", _MEASURE)), lambda args: _exact_type(dtype_of(args[0])), body=_median),
-    aggregate("percentile_cont", _WITHIN, _within_type, body=_continuous),
-    aggregate("percentile_disc", _WITHIN, _within_type, body=_discrete),
+    aggregate("percentile_cont", _WITHIN, _within_type, body=_continuous, resolve=checked(_UNIT_WITHIN)),
+    aggregate("percentile_disc", _WITHIN, _within_type, body=_discrete, resolve=checked(_UNIT_WITHIN)),
     *[
-        aggregate(name, _APPROXIMATE, _approximate_type, body=_approximate, display=_with_default(name, "10000"))
+        aggregate(
+            name,
+            _APPROXIMATE,
+            _approximate_type,
+            body=_approximate,
+            display=_with_default(name, "10000"),
+            resolve=checked(_UNIT, _POSITIVE),
+        )
         for name in ("percentile_approx", "approx_percentile")
     ],
 )

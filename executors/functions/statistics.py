@@ -11,8 +11,10 @@ from collections.abc import Callable
 import polars as pl
 
 from voltray.executors.functions.aggregates import aggregate
+from voltray.executors.functions.columns import divide_by_zero
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import Accept, Function, Split, always_nullable, never_nullable, parameters
+from voltray.proto.expressions import EvalMode
 from voltray.proto.types import DOUBLE, LONG, DoubleType
 
 DOUBLE_ARGUMENT = Accept((DoubleType,), (DOUBLE,), '"DOUBLE"')
@@ -102,28 +104,41 @@ def _pairs(finish: Finish, *, x_first: bool) -> Split:
             (yy + n * along * along).sum(),
         )
 
-    return Split(lambda call: _PAIR_BUFFERS, partial, merge, lambda evaluation, *buffers: finish(*buffers))
+    return Split(lambda call: _PAIR_BUFFERS, partial, merge, finish)
 
 
 def _known(n: pl.Expr, value: pl.Expr) -> pl.Expr:
     return pl.when(n > 0).then(value)
 
 
-def _correlation(n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr) -> pl.Expr:
-    return pl.when(n > 1).then(xy / (xx * yy).sqrt())
+def _correlation(
+    evaluation: Evaluation, n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr
+) -> pl.Expr:
+    divisor = (xx * yy).sqrt()
+    value = pl.when((n > 1) & (divisor != 0.0)).then(xy / divisor)
+    if evaluation.call.mode is not EvalMode.ANSI:
+        return value
+    return evaluation.checked(value, (n > 1) & (divisor == 0.0), divide_by_zero)
 
 
-def _slope(n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr) -> pl.Expr:
+def _slope(
+    evaluation: Evaluation, n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr
+) -> pl.Expr:
     return pl.when((n > 0) & (xx != 0.0)).then(xy / xx)
 
 
-def _intercept(n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr) -> pl.Expr:
+def _intercept(
+    evaluation: Evaluation, n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr
+) -> pl.Expr:
     return pl.when((n > 0) & (xx != 0.0)).then(y - xy / xx * x)
 
 
-def _determination(n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr) -> pl.Expr:
-    fitted = pl.when(yy == 0.0).then(1.0).otherwise(xy * xy / (xx * yy))
-    return pl.when((n > 0) & (xx != 0.0)).then(fitted)
+def _determination(
+    evaluation: Evaluation, n: pl.Expr, x: pl.Expr, y: pl.Expr, xy: pl.Expr, xx: pl.Expr, yy: pl.Expr
+) -> pl.Expr:
+    # Spark takes the dependent variable's spread for the one that must not vanish.
+    fitted = pl.when(xx == 0.0).then(1.0).otherwise(xy * xy / (xx * yy))
+    return pl.when((n > 0) & (yy != 0.0)).then(fitted)
 
 
 # ---- entries ----------------------------------------------------------------------------------------
@@ -141,16 +156,16 @@ _MOMENTS: tuple[tuple[str, int, Finish], ...] = (
 )
 _PAIRED: tuple[tuple[str, Finish], ...] = (
     ("corr", _correlation),
-    ("covar_pop", lambda n, x, y, xy, xx, yy: _known(n, xy / n)),
-    ("covar_samp", lambda n, x, y, xy, xx, yy: pl.when(n > 1).then(xy / (n - 1))),
+    ("covar_pop", lambda evaluation, n, x, y, xy, xx, yy: _known(n, xy / n)),
+    ("covar_samp", lambda evaluation, n, x, y, xy, xx, yy: pl.when(n > 1).then(xy / (n - 1))),
 )
 _REGRESSIONS: tuple[tuple[str, Finish], ...] = (
-    ("regr_count", lambda n, x, y, xy, xx, yy: n),
-    ("regr_avgx", lambda n, x, y, xy, xx, yy: x),
-    ("regr_avgy", lambda n, x, y, xy, xx, yy: y),
-    ("regr_sxx", lambda n, x, y, xy, xx, yy: _known(n, xx)),
-    ("regr_syy", lambda n, x, y, xy, xx, yy: _known(n, yy)),
-    ("regr_sxy", lambda n, x, y, xy, xx, yy: _known(n, xy)),
+    ("regr_count", lambda evaluation, n, x, y, xy, xx, yy: n),
+    ("regr_avgx", lambda evaluation, n, x, y, xy, xx, yy: x),
+    ("regr_avgy", lambda evaluation, n, x, y, xy, xx, yy: y),
+    ("regr_sxx", lambda evaluation, n, x, y, xy, xx, yy: _known(n, xx)),
+    ("regr_syy", lambda evaluation, n, x, y, xy, xx, yy: _known(n, yy)),
+    ("regr_sxy", lambda evaluation, n, x, y, xy, xx, yy: _known(n, xy)),
     ("regr_slope", _slope),
     ("regr_intercept", _intercept),
     ("regr_r2", _determination),

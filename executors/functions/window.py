@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from voltray.executors.functions.aggregates import result_of_first
+from voltray.executors.functions.argument_checks import Hook, checked, in_range
 from voltray.executors.functions.registry import (
     ANY,
     Accept,
@@ -161,10 +162,11 @@ def _window(
     signature: Signature | None = None,
     nullable: Callable[[tuple[Expression, ...]], bool] = never_nullable,
     display: Callable[[tuple[str, ...]], str] | None = None,
+    resolve: Hook | None = None,
 ) -> Function:
     return Function(
         tuple(names.split()), signature or Signature(), result, nullable=nullable,
-        kind=FunctionKind.WINDOW, foldable=False, display=display,
+        kind=FunctionKind.WINDOW, foldable=False, display=display, resolve=resolve,
     )  # fmt: skip
 
 
@@ -194,6 +196,7 @@ FUNCTIONS: tuple[Function, ...] = (
         INTEGER,
         Signature((Parameter("buckets", _WHOLE_CONSTANT, Literal(1, INTEGER)),)),
         display=_shown("ntile", "1"),
+        resolve=checked(in_range("buckets", 0, 1, 2**31 - 1, "(0, 2147483647]")),
     ),
     _window("lag", result_of_first, _NEIGHBOUR, _neighbour_nullable, _shown("lag", "", "1", "NULL")),
     _window("lead", result_of_first, _NEIGHBOUR, _neighbour_nullable, _shown("lead", "", "1", "NULL")),
@@ -202,5 +205,6 @@ FUNCTIONS: tuple[Function, ...] = (
         result_of_first,
         Signature((Parameter("input", ANY), Parameter("offset", _WHOLE_CONSTANT))),
         always_nullable,
+        resolve=checked(in_range("offset", 1, 1, 2**63 - 1, "(0, 9223372036854775807]")),
     ),
 )
