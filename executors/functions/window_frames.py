@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from voltray.proto.expressions import Expression, FrameKind, Literal, SortOrder, WindowFrame
+from voltray.executors.functions.argument_checks import constant_value
+from voltray.proto.expressions import Expression, FrameKind, Literal, SortOrder, WindowFrame, dtype_of
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import DateType, DayTimeIntervalType, DecimalType, YearMonthIntervalType
 
@@ -100,6 +101,8 @@ def _range_bound(
 ) -> Indices:
     if bound is None:
         return rows.partition_end if upper else rows.partition_start
+    if isinstance(bound, Expression) and not isinstance(bound, Literal):
+        bound = Literal(constant_value(bound), dtype_of(bound))
     value = bound.value if isinstance(bound, Literal) else bound
     if value == 0 or not keys:
         return rows.peer_end if upper else rows.peer_start
@@ -108,9 +111,7 @@ def _range_bound(
     return _search(rows, order[0], keys[0], bound, upper=upper)
 
 
-def _search(
-    rows: SortedRows, order: SortOrder, key: pl.Series, bound: Expression | int, *, upper: bool
-) -> Indices:
+def _search(rows: SortedRows, order: SortOrder, key: pl.Series, bound: Expression | int, *, upper: bool) -> Indices:
     """Where each row's key moved by the bound would stand among the keys of its partition.
 
     Keys and moved keys are sorted together by partition, NULLs apart, value and side; the number of keys
