@@ -167,7 +167,7 @@ def _set(conf: SessionConf, operation: base_pb2.ConfigRequest.Set, response: bas
         except SparkError as failure:
             if not operation.silent:
                 raise
-            response.warnings.append(f"Failed to set {pair.key} to Some({pair.value}) due to {failure}")
+            response.warnings.append(f"Failed to set {pair.key} to Some({pair.value}) due to {failure.failure.message}")
     _warn((p.key for p in operation.pairs), response)
     return []
 

@@ -65,10 +65,13 @@ class Operation:
             self._run = None
             self.finished.set()
 
-    def respond(self, response: Response) -> None:
-        """Send a response to the client; waits while the client has enough to read."""
+    def respond(self, response: Response, field: tuple[bytes | memoryview, ...] = ()) -> None:
+        """Send a response to the client; waits while the client has enough to read.
+
+        ``field`` is one more field of the response, as pieces that are written already.
+        """
         self._address(response)
-        self.buffer.add(response)
+        self.buffer.add(response, field)
 
     def follow(self, run: QueryRun) -> None:
         """Make a query the operation's own: its progress is told, and it ends with the operation."""

@@ -14,6 +14,7 @@ from pyspark.sql.connect.proto import base_pb2
 from voltray.proto.failures import ErrorKind, Failure, SparkError, spark_error
 
 _ENTRY_BYTES = 64
+Pieces = tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,19 @@ class ResponseBuffer:
         self._detached_since = time.monotonic()
         self._prefix = str(uuid.uuid4())[:24]
 
-    def add(self, response: base_pb2.ExecutePlanResponse) -> None:
-        """Append a response; waits for room. Raises :class:`Released` once nobody can ask for it."""
+    def add(self, response: base_pb2.ExecutePlanResponse, field: Pieces = ()) -> None:
+        """Append a response and a field of it; waits for room.
+
+        Raises :class:`Released` once nobody can ask for it.
+        """
         with self._changed:
-            size = response.ByteSize() + _ENTRY_BYTES
+            size = response.ByteSize() + sum(map(len, field)) + _ENTRY_BYTES
             while not self._released and self._bytes and self._bytes + size > self._limit:
                 if self._may_drop_first():
                     self._drop_first()
                 else:
                     self._changed.wait()
-            self._append(response)
+            self._append(response, field)
 
     def try_add(self, response: base_pb2.ExecutePlanResponse) -> None:
         """Append a small response that may be left out (progress) where there is room and still something to come."""
@@ -80,12 +84,12 @@ class ResponseBuffer:
             if not self._complete and self._failure is None and self._bytes < self._limit:
                 self._append(response)
 
-    def _append(self, response: base_pb2.ExecutePlanResponse) -> None:
+    def _append(self, response: base_pb2.ExecutePlanResponse, field: Pieces = ()) -> None:
         if self._released:
             raise Released
         self._last += 1
         response.response_id = f"{self._prefix}{self._last:012x}"
-        entry = Entry(self._last, response.SerializeToString())
+        entry = Entry(self._last, b"".join((response.SerializeToString(), *field)))
         self._entries.append(entry)
         self._bytes += entry.size
         self._changed.notify_all()
