@@ -154,7 +154,7 @@ class FileWriter:
 
     extension: Callable[[Options], str]
     check_options: Callable[[Options], None]
-    sink: Callable[[WriteGroup, Any, Callable[[Any], None]], Any]
+    sink: Callable[[WriteGroup, Any], Any]
     finish: Callable[[str, WriteGroup], None] | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -168,7 +168,7 @@ def supports(dtype: DataType) -> bool:
     return not isinstance(dtype, _LEFT_OUT)
 
 
-def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> Any:
+def _sink(group: WriteGroup, target: Any) -> Any:
     options = group.options
     separator = options.text("sep", "delimiter", default=",").replace("\\t", "\t")
     cells = [_cell(a.column, a.dtype, separator, group) for a in group.data_attributes]
@@ -176,8 +176,8 @@ def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> An
     header = None
     if options.flag("header"):
         names = pl.DataFrame({"name": [a.name for a in group.data_attributes]})
-        header = separator.join(names.select(_quoted(pl.col("name"), separator, options))["name"].to_list())
-    return sink_lines(group.frame.select(line, *group.keys), target, callback, options.get("lineSep", "\n"), header)
+        header = separator.join(names.select(_quoted(pl.col("name"), separator, options).alias("name"))["name"].to_list())
+    return sink_lines(group.frame.select(line, *group.keys), target, options.get("lineSep", "\n"), header)
 
 
 def _cell(column: str, dtype: DataType, separator: str, group: WriteGroup) -> pl.Expr:
@@ -203,8 +203,9 @@ def _quoted(text: pl.Expr, separator: str, options: Options) -> pl.Expr:
         needs = pl.lit(True)
     escaped = text
     if escape and escape != quote:
-        escaped = escaped.str.replace_all(escape + quote, escape + escape + quote, literal=True)
-    escaped = text.str.replace_all(quote, escape + quote, literal=True)
+        # In quotes the escape itself is escaped, too.
+        escaped = escaped.str.replace_all(escape, escape + escape, literal=True)
+    escaped = escaped.str.replace_all(quote, escape + quote, literal=True)
     wrapped = pl.concat_str([pl.lit(quote), escaped, pl.lit(quote)])
     empty = pl.lit(options.get("emptyValue", '""'))
     return pl.when(text == "").then(empty).when(needs).then(wrapped).otherwise(text)

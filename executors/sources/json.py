@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -161,11 +160,11 @@ def supports(dtype: DataType) -> bool:
     return not isinstance(dtype, CalendarIntervalType)
 
 
-def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> Any:
+def _sink(group: WriteGroup, target: Any) -> Any:
     fields = [(a.name, pl.col(a.column), a.dtype) for a in group.data_attributes]
     line = json_object(fields, group.options, group.context).alias("line")
     separator = group.options.get("lineSep", "\n")
-    return sink_lines(group.frame.select(line, *group.keys), target, callback, separator)
+    return sink_lines(group.frame.select(line, *group.keys), target, separator)
 
 
 def columns_of(schema: StructType) -> tuple[ScanColumn, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.orc as pa_orc
 
 from voltray.executors.functions.evaluation import EvaluationContext
-from voltray.executors.sources.base import FileWriter, GroupScan, Options, Source, SourceFile, WriteGroup
+from voltray.executors.sources.base import FileWriter, GroupScan, Options, ScanColumn, Source, SourceFile, WriteGroup
 from voltray.executors.sources.compression import check_codec
 from voltray.executors.sources.conversion import arrow_to_spark, converted
 from voltray.executors.sources.failures import reading
@@ -19,7 +18,7 @@ from voltray.executors.sources.merging import merge_schemas
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
     TIMESTAMP, ArrayType, CalendarIntervalType, DataType, DayTimeIntervalType, MapType, NullType, StructField,
-    StructType, TimestampNTZType, TimeType, carrier,
+    StructType, TimestampNTZType, TimestampType, TimeType, carrier,
 )  # fmt: skip
 
 _CODECS = {
@@ -101,7 +100,7 @@ def _scan_file(file: SourceFile, group: GroupScan) -> pl.LazyFrame:
             count = opened.nrows
         held = pl.DataFrame() if table is None else pl.from_arrow(_plain_table(table))
         assert isinstance(held, pl.DataFrame)
-        return held.select([_value(c, held, count, names, file) for c in group.columns])
+        return held.select([_value(c, held, count, names, file, group.context.time_zone) for c in group.columns])
 
     return pl.LazyFrame({"once": [0]}).map_batches(load, schema=schema, validate_output_schema=False)
 
@@ -110,12 +109,18 @@ def _plain_table(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema([_microseconds(f) for f in table.schema]), safe=False)
 
 
-def _value(column: Any, held: pl.DataFrame, count: int, names: dict[str, str], file: SourceFile) -> pl.Expr:
+def _value(
+    column: ScanColumn, held: pl.DataFrame, count: int, names: dict[str, str], file: SourceFile, time_zone: str
+) -> pl.Expr:
     name = names.get(column.name.lower())
     if name is None:
         missing = pl.Series([None], dtype=carrier(column.dtype)).new_from_index(0, count)
         return pl.lit(missing).alias(column.column)
-    value = converted(pl.col(name), held.schema[name], column.dtype)
+    physical = held.schema[name]
+    if isinstance(column.dtype, TimestampType) and physical == pl.Datetime("us"):
+        local = pl.col(name).dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
+        return local.dt.convert_time_zone("UTC").alias(column.column)
+    value = converted(pl.col(name), physical, column.dtype)
     if value is None:
         message = f"Unable to convert {held.schema[name]} of the file {file.path} to {column.dtype.simpleString()}"
         raise spark_error("", ErrorKind.SPARK, message=message)
@@ -135,7 +140,7 @@ def _extension(options: Options) -> str:
     return _CODECS[codec(options)][1] + ".orc"
 
 
-def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> Any:
+def _sink(group: WriteGroup, target: Any) -> Any:
     """Sink Arrow's own format first: :func:`_finish` turns each finished file into ORC."""
     items = []
     for attribute in group.data_attributes:
@@ -144,10 +149,12 @@ def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> An
             value = value.cast(pl.Boolean)
         elif isinstance(attribute.dtype, DayTimeIntervalType):
             value = value.cast(pl.Int64)
+        elif isinstance(attribute.dtype, TimestampType):
+            # Spark keeps an instant as the wall-clock time of its zone.
+            value = value.dt.convert_time_zone(group.context.time_zone).dt.replace_time_zone(None)
         items.append(value.alias(attribute.name))
     return group.frame.select(*items, *group.keys).sink_ipc(
         target, compat_level=pl.CompatLevel.oldest(), lazy=True, engine="streaming", mkdir=True,
-        sinked_paths_callback=callback,
     )  # fmt: skip
 
 
@@ -166,6 +173,8 @@ def _finish(path: str, group: WriteGroup) -> None:
 
 def _orc_type(dtype: pa.DataType) -> pa.DataType:
     """Arrow types that the ORC writer knows."""
+    if pa.types.is_timestamp(dtype):
+        return pa.timestamp("us")
     if pa.types.is_large_string(dtype):
         return pa.string()
     if pa.types.is_large_binary(dtype):

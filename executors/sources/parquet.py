@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -66,24 +65,34 @@ def _nullable(schema: StructType) -> StructType:
 def scan(group: GroupScan) -> pl.LazyFrame:
     """Rows of the files, which may differ in their schemas."""
     by_schema: dict[tuple[Any, ...], list[SourceFile]] = defaultdict(list)
+    frames = []
     single = group.row_index is not None or any(f.length is not None for f in group.files)
     for file in group.files:
-        schema = _physical_schema(file, group)
-        if schema is not None:
-            by_schema[(tuple(schema.items()), file if single else None)].append(file)
-    frames = [_scan_alike(files, dict(key[0]), group) for key, files in by_schema.items()]
+        try:
+            schema = tuple(pl.read_parquet_schema(file.path).items())
+        except Exception as error:  # noqa: BLE001  Polars raises errors of many families
+            frames += _scan_otherwise(file, group, error)
+            continue
+        by_schema[(schema, file if single else None)].append(file)
+    frames += [_scan_alike(files, dict(key[0]), group) for key, files in by_schema.items()]
     if not frames:
         return pl.LazyFrame(schema={c.column: carrier(c.dtype) for c in group.columns})
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
 
-def _physical_schema(file: SourceFile, group: GroupScan) -> dict[str, pl.DataType] | None:
+def _scan_otherwise(file: SourceFile, group: GroupScan, error: Exception) -> list[pl.LazyFrame]:
+    """A file that Polars does not read (it knows no columns of NULLs alone), read by Arrow, or Spark's error."""
     try:
-        return dict(pl.read_parquet_schema(file.path))
-    except Exception as error:  # noqa: BLE001
+        table = pq.read_table(file.path, partitioning=None, coerce_int96_timestamp_unit="us")
+    except Exception:  # noqa: BLE001
         if _ignored(error, group):
-            return None
+            return []
         raise unreadable_file(file.path) from error
+    held = pl.from_arrow(table)
+    assert isinstance(held, pl.DataFrame)
+    frame = held.lazy() if group.row_index is None else held.lazy().with_row_index(group.row_index)
+    frame = frame if file.length is None else frame.slice(*_row_range(file))
+    return [_converted(frame, dict(held.schema), file.path, group)]
 
 
 def _ignored(error: Exception, group: GroupScan) -> bool:
@@ -98,6 +107,10 @@ def _scan_alike(files: list[SourceFile], physical: dict[str, pl.DataType], group
     )  # fmt: skip
     if files[0].length is not None:
         frame = frame.slice(*_row_range(files[0]))
+    return _converted(frame, physical, paths[0], group)
+
+
+def _converted(frame: pl.LazyFrame, physical: dict[str, pl.DataType], path: str, group: GroupScan) -> pl.LazyFrame:
     case_sensitive = group.context.conf("spark.sql.caseSensitive", "false") == "true"
     found = {c.name: _match(c.name, physical, case_sensitive) for c in group.columns}
     items = []
@@ -108,7 +121,7 @@ def _scan_alike(files: list[SourceFile], physical: dict[str, pl.DataType], group
             continue
         value = converted(pl.col(name), physical[name], column.dtype)
         if value is None:
-            raise column_mismatch(paths[0], name, column.dtype.simpleString(), _physical_name(paths[0], name))
+            raise column_mismatch(path, name, column.dtype.simpleString(), _physical_name(path, name))
         items.append(value.alias(column.column))
     if group.row_index is not None:
         items.append(pl.col(group.row_index).cast(pl.Int64))
@@ -171,14 +184,13 @@ def _extension(options: Options) -> str:
     return _CODECS[codec(options)][1] + ".parquet"
 
 
-def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> Any:
+def _sink(group: WriteGroup, target: Any) -> Any:
     kept = group.data_attributes
     noted = StructType([StructField(a.name, a.dtype, True, dict(a.metadata)) for a in kept])
     items = [_stored(a).alias(a.name) for a in kept]
     return group.frame.select(*items, *group.keys).sink_parquet(
         target, compression=_CODECS[codec(group.options)][0], row_group_size=1_000_000,
         metadata={ROW_METADATA: noted.json()}, lazy=True, engine="streaming", mkdir=True,
-        sinked_paths_callback=callback,
     )  # fmt: skip
 
 

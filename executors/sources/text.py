@@ -88,21 +88,19 @@ def check_text_codec(options: Options) -> None:
     text_codec(options.text("compression", "codec", default="none"))
 
 
-def _sink(group: WriteGroup, target: Any, callback: Callable[[Any], None]) -> Any:
+def _sink(group: WriteGroup, target: Any) -> Any:
     (kept,) = group.data_attributes
     line = pl.col(kept.column).fill_null("").alias("line")
     separator = group.options.get("lineSep", "\n")
-    return sink_lines(group.frame.select(line, *group.keys), target, callback, separator)
+    return sink_lines(group.frame.select(line, *group.keys), target, separator)
 
 
-def sink_lines(
-    frame: pl.LazyFrame, target: Any, callback: Callable[[Any], None], separator: str = "\n", header: str | None = None
-) -> Any:
+def sink_lines(frame: pl.LazyFrame, target: Any, separator: str = "\n", header: str | None = None) -> Any:
     """Write the column ``line`` as it is, a line each, below a header."""
     named = frame if header is None else frame.rename({"line": header})
     return named.sink_csv(
         target, include_header=header is not None, quote_style="never", line_terminator=separator, separator="\x01",
-        lazy=True, engine="streaming", mkdir=True, sinked_paths_callback=callback,
+        lazy=True, engine="streaming", mkdir=True, check_extension=False,
     )  # fmt: skip
 
 

@@ -30,19 +30,22 @@ def write_rows(
     names = _FileNames(source.writer.extension(Options(specification.options)), specification, task_index)
     keys = _key_columns(specification, attributes, context)
     frame = _sorted(frame, specification, attributes).with_columns(keys)
+    counts: list[int] = []
+
+    def counted(batch: pl.DataFrame) -> pl.DataFrame:
+        counts.append(batch.height)
+        return batch
+
+    frame = frame.map_batches(counted, streamable=True, validate_output_schema=False)
     group = WriteGroup(frame, attributes, tuple(k.meta.output_name() for k in keys), specification, context)
-    counts: dict[str, int] = {}
-
-    def count(args: Any) -> None:
-        counts.update({p.path: p.num_rows for p in args.paths})
-
-    source.writer.sink(group, names.target(len(keys)), count).collect(engine="streaming")
+    source.writer.sink(group, names.target(len(keys))).collect(engine="streaming")
+    num_rows = sum(counts)
     # A task without rows leaves no file, but for the first, whose file keeps the schema.
-    paths = [p for p in names.paths() if counts.get(p, 1) or (task_index == 0 and not keys)]
+    paths = names.paths() if num_rows or (task_index == 0 and not keys) else []
     if source.writer.finish is not None:
         for path in paths:
             source.writer.finish(path, group)
-    return WriteReport(task_index, names.written(paths), sum(counts.values()))
+    return WriteReport(task_index, names.written(paths), num_rows)
 
 
 def _sorted(
