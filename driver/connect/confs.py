@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
@@ -151,7 +152,7 @@ def _mismatch(definition: ConfDefinition, value: str, kind: str) -> SparkError:
     return _invalid_value("TYPE_MISMATCH", definition, value, confType=kind)
 
 
-def _invalid_value(form: str, definition: ConfDefinition, value: str, **parameters: str) -> SparkError:
+def _invalid_value(form: str, definition: ConfDefinition, value: str, **parameters: Any) -> SparkError:
     return spark_error(
         f"INVALID_CONF_VALUE.{form}",
         ErrorKind.ILLEGAL_ARGUMENT,

@@ -155,8 +155,8 @@ def _handlers(service: SparkConnectService, sessions: Sessions) -> grpc.GenericR
         behavior = _streamed_response(getattr(service, name), request_class, sessions)
         methods[name] = grpc.unary_stream_rpc_method_handler(behavior)
     for name, request_class in STREAMED_REQUESTS.items():
-        behavior = _streamed_request(getattr(service, name), request_class, sessions)
-        methods[name] = grpc.stream_unary_rpc_method_handler(behavior)
+        upload = _streamed_request(getattr(service, name), request_class, sessions)
+        methods[name] = grpc.stream_unary_rpc_method_handler(upload)
     return grpc.method_handlers_generic_handler(SERVICE, methods)
 
 
