@@ -6,45 +6,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from voltray.executors.functions import (
-    aggregates,
-    arithmetic,
-    array,
-    array_build,
-    bitwise,
-    boolean,
-    collecting,
-    comparison,
-    conditional,
-    date_format,
-    date_make,
-    date_part,
-    date_time,
-    encoding,
-    encryption,
-    format_string,
-    generator,
-    hash,
-    higher_order,
-    interval,
-    map,
-    math,
-    misc,
-    number_format,
-    pretty_string,
-    quantiles,
-    random,
-    regex,
-    rounding,
-    sequence,
-    statistics,
-    string,
-    string_search,
-    string_text,
-    struct,
-    timestamp_zone,
-    url,
-    window,
-)
+    aggregates, arithmetic, array, array_build, bitwise, boolean, collecting, comparison, conditional, csv,
+    date_format, date_make, date_part, date_time, encoding, encryption, format_string, generator, hash, higher_order,
+    interval, json, map, math, misc, number_format, pretty_string, quantiles, random, regex, rounding, sequence,
+    statistics, string, string_search, string_text, struct, timestamp_zone, url, window,
+)  # fmt: skip
 from voltray.executors.functions.registry import Function
 
 # A family is a module with a tuple FUNCTIONS; a new one is imported above and named here.
@@ -87,6 +53,8 @@ FAMILIES = (
     timestamp_zone,
     url,
     window,
+    json,
+    csv,
 )
 
 
