@@ -455,8 +455,9 @@ def display(
     canonical = entry.names[0]
     distinct = expression is not None and expression.distinct
     shower = entry.display or DISPLAYS.get(called_as) or DISPLAYS.get(canonical)
-    if shower is not None and not distinct:
-        return Displayed(shower, tuple(names))
+    if shower is not None and not (distinct and canonical in DISPLAYS):
+        shown = [rope("DISTINCT ", names[0]), *names[1:]] if distinct and names else names
+        return Displayed(shower, tuple(shown))
     title = called_as if called_as not in WITHOUT_PARENTHESES else canonical
     if distinct:
         return rope(title, "(DISTINCT ", listed(names), ")")

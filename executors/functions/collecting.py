@@ -128,6 +128,12 @@ def _top_type(args: tuple[Expression, ...]) -> DataType:
     return ArrayType(StructType(fields), containsNull=False)
 
 
+def _mode_display(names: tuple[str, ...]) -> str:
+    if len(names) > 1 and names[1] == "true":
+        return f"mode() WITHIN GROUP (ORDER BY {names[0]} DESC)"
+    return f"mode({names[0]})" if names else "mode()"
+
+
 def _top_display(names: tuple[str, ...]) -> str:
     defaults = ("", "5", "10000")
     return f"approx_top_k({', '.join((*names, *defaults[len(names) :]))})"
@@ -155,7 +161,7 @@ FUNCTIONS: tuple[Function, ...] = (
     aggregate("string_agg", _JOINED, _joined_type, body=_joined, display=_joined_display("string_agg")),
     aggregate(
         "mode", Signature((Parameter("expr", ANY), Parameter("deterministic", ANY, optional=True))), _mode_type,
-        body=_mode, display=lambda names: f"mode({names[0]})" if names else "mode()",
+        body=_mode, display=_mode_display,
     ),
     aggregate(
         "approx_top_k",

@@ -22,18 +22,21 @@ Finish = Callable[..., pl.Expr]
 
 
 # ---- one column -------------------------------------------------------------------------------------
-def _moments(highest: int, finish: Finish) -> Split:
-    """A split that keeps the count, the mean and the sums of powers of deviations up to ``highest``."""
+def _moments(highest: int, finish: Finish, lost: int = 0) -> Split:
+    """A split that keeps the count, the mean and the sums of powers of deviations up to ``highest``.
+
+    ``lost`` degrees of freedom: a variance taken times its own divisor and divided again loses least.
+    """
     powers = tuple(range(2, highest + 1))
     buffers = (("n", LONG), ("mean", DOUBLE), *[(f"m{p}", DOUBLE) for p in powers])
 
     def partial(evaluation: Evaluation, value: pl.Expr) -> tuple[pl.Expr, ...]:
         count = value.count().cast(pl.Int64)
         mean = value.mean()
-        second = value.var(ddof=0) * count
+        if highest == 2:
+            return (count, mean, value.var(ddof=lost).fill_null(0.0) * (count - lost))
         deviation = value - mean
-        higher = [(deviation**p).sum() for p in powers if p > 2]
-        return (count, mean, second, *higher)
+        return (count, mean, *[(deviation**p).sum() for p in powers])
 
     def merge(evaluation: Evaluation, n: pl.Expr, mean: pl.Expr, *sums: pl.Expr) -> tuple[pl.Expr, ...]:
         known = mean.fill_null(0.0)
@@ -146,13 +149,13 @@ _ONE = parameters(("expr", DOUBLE_ARGUMENT))
 _COLUMNS = parameters(("expr1", DOUBLE_ARGUMENT), ("expr2", DOUBLE_ARGUMENT))
 _REGRESSION = parameters(("y", DOUBLE_ARGUMENT), ("x", DOUBLE_ARGUMENT))
 
-_MOMENTS: tuple[tuple[str, int, Finish], ...] = (
-    ("stddev_samp stddev std", 2, lambda n, m2: _sample_variance(n, m2).sqrt()),
-    ("stddev_pop", 2, lambda n, m2: _variance(n, m2).sqrt()),
-    ("var_samp variance", 2, _sample_variance),
-    ("var_pop", 2, _variance),
-    ("skewness", 3, _skewness),
-    ("kurtosis", 4, _kurtosis),
+_MOMENTS: tuple[tuple[str, int, Finish, int], ...] = (
+    ("stddev_samp stddev std", 2, lambda n, m2: _sample_variance(n, m2).sqrt(), 1),
+    ("stddev_pop", 2, lambda n, m2: _variance(n, m2).sqrt(), 0),
+    ("var_samp variance", 2, _sample_variance, 1),
+    ("var_pop", 2, _variance, 0),
+    ("skewness", 3, _skewness, 0),
+    ("kurtosis", 4, _kurtosis, 0),
 )
 _PAIRED: tuple[tuple[str, Finish], ...] = (
     ("corr", _correlation),
@@ -179,7 +182,7 @@ def _regression(name: str, finish: Finish) -> Function:
 
 
 FUNCTIONS: tuple[Function, ...] = (
-    *[aggregate(names, _ONE, DOUBLE, _moments(highest, finish)) for names, highest, finish in _MOMENTS],
+    *[aggregate(names, _ONE, DOUBLE, _moments(highest, finish, lost)) for names, highest, finish, lost in _MOMENTS],
     *[aggregate(name, _COLUMNS, DOUBLE, _pairs(finish, x_first=True)) for name, finish in _PAIRED],
     *[_regression(name, finish) for name, finish in _REGRESSIONS],
 )
