@@ -191,8 +191,7 @@ def _with_conf_codec(source: Source, options: Pairs, environment: Environment) -
 def check_columns(source: Source, schema: StructType, request: WriteRequest, environment: Environment) -> None:
     """Refuse what the format, the partitioning or Spark itself does not allow."""
     if source.writer is None:
-        message = f"{source.title} data source does not support writing"
-        raise spark_error("UNSUPPORTED_DATA_SOURCE_SAVE_MODE", message=message, sqlstate="0A000")
+        raise spark_error("UNSUPPORTED_FEATURE.WRITE_FOR_BINARY_SOURCE", ErrorKind.UNSUPPORTED)
     seen: set[str] = set()
     for item in schema.fields:
         key = item.name if environment.case_sensitive else item.name.lower()

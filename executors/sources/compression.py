@@ -17,14 +17,13 @@ from voltray.proto.failures import ErrorKind, spark_error
 
 # Codec -> the extension of a text file that it compresses.
 TEXT_CODECS = {
-    "none": "", "uncompressed": "", "gzip": ".gz", "deflate": ".deflate", "bzip2": ".bz2", "zstd": ".zst",
-    "lz4": ".lz4", "snappy": ".snappy",
+    "bzip2": ".bz2", "deflate": ".deflate", "uncompressed": "", "snappy": ".snappy", "none": "", "lz4": ".lz4",
+    "gzip": ".gz",
 }  # fmt: skip
 _BLOCK = 1 << 20
 _COMPRESSORS: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda target: gzip.GzipFile(fileobj=target, mode="wb", compresslevel=6),
     "bzip2": lambda target: bz2.BZ2File(target, "wb"),
-    "zstd": lambda target: zstandard.ZstdCompressor().stream_writer(target, closefd=False),
 }
 _ALIASES = {
     "org.apache.hadoop.io.compress.gzipcodec": "gzip",

@@ -10,7 +10,7 @@ import pyarrow as pa
 from voltray.proto.failures import spark_error
 from voltray.proto.types import (
     BINARY, BOOLEAN, BYTE, DATE, DOUBLE, FLOAT, INTEGER, LONG, NULL, SHORT, STRING, TIMESTAMP, TIMESTAMP_NTZ,
-    ArrayType, DataType, DateType, DayTimeIntervalType, DecimalType, MapType, StringType, StructField, StructType,
+    ArrayType, DataType, DateType, DayTimeIntervalType, DecimalType, MapType, NullType, StringType, StructField, StructType,
     TimestampNTZType, TimestampType, TimeType, UserDefinedType, YearMonthIntervalType, carrier, struct_carrier_names,
 )  # fmt: skip
 
@@ -66,6 +66,8 @@ def converted(value: pl.Expr, physical: pl.DataType, wanted: DataType) -> pl.Exp
     target = carrier(wanted)
     if physical == target:
         return value
+    if isinstance(wanted, NullType):
+        return pl.lit(None)
     if isinstance(wanted, UserDefinedType):
         return converted(value, physical, wanted.sqlType())
     if isinstance(wanted, StructType) and isinstance(physical, pl.Struct):

@@ -54,7 +54,7 @@ def separator_of(options: Options) -> str:
     """The separator, with backslash escapes read."""
     text = options.text("sep", "delimiter", default=",")
     if not text:
-        raise spark_error("INVALID_DELIMITER_VALUE.EMPTY_STRING", ErrorKind.ILLEGAL_ARGUMENT)
+        raise spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message="Delimiter cannot be empty")
     if text == "\\":
         raise spark_error("INVALID_DELIMITER_VALUE.SINGLE_BACKSLASH", ErrorKind.ILLEGAL_ARGUMENT)
     return re.sub(r"\\u0000|\\.", lambda m: _escaped(m[0]), text)

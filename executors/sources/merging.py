@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voltray.executors.sources.listing import file_uri
-from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
     ArrayType, ByteType, DataType, DecimalType, DoubleType, FloatType, IntegerType, LongType, MapType, ShortType,
     StructField, StructType, same_type, type_name,
@@ -17,30 +16,18 @@ _WIDENING = (ByteType, ShortType, IntegerType, LongType)
 class _Conflict(Exception):
     """Two types that do not merge."""
 
-    def __init__(self, left: DataType, right: DataType) -> None:
-        super().__init__()
-        self.left, self.right = left, right
 
-
-def merge_schemas(schemas: Sequence[StructType], paths: Sequence[str]) -> StructType:
+def merge_schemas(schemas: Sequence[StructType]) -> StructType:
     """One schema with every column of all; same names must have types that merge."""
     merged = schemas[0]
-    for schema, path in zip(schemas[1:], paths[1:], strict=True):
+    for schema in schemas[1:]:
         try:
             merged = _merge_structs(merged, schema)
-        except _Conflict as conflict:
-            raise _failed(merged, schema, path, conflict) from None
+        except _Conflict:
+            raise spark_error(
+                "CANNOT_MERGE_SCHEMAS", ErrorKind.SPARK, left=type_name(merged), right=type_name(schema)
+            ) from None
     return merged
-
-
-def _failed(left: StructType, right: StructType, path: str, conflict: _Conflict) -> SparkError:
-    return spark_error(
-        "CANNOT_MERGE_SCHEMAS",
-        ErrorKind.SPARK,
-        left=type_name(left),
-        right=type_name(right),
-        detail=f"{file_uri(path)}: {type_name(conflict.left)} and {type_name(conflict.right)}",
-    )
 
 
 def _merge_structs(left: StructType, right: StructType) -> StructType:
@@ -70,4 +57,4 @@ def _merge(left: DataType, right: DataType) -> DataType:
         return left
     if isinstance(left, _WIDENING) and isinstance(right, _WIDENING):
         return max(left, right, key=lambda t: _WIDENING.index(type(t)))
-    raise _Conflict(left, right)
+    raise _Conflict

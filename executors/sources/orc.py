@@ -22,9 +22,9 @@ from voltray.proto.types import (
 )  # fmt: skip
 
 _CODECS = {
-    "none": ("uncompressed", ""), "uncompressed": ("uncompressed", ""), "snappy": ("snappy", ".snappy"),
-    "zlib": ("zlib", ".zlib"), "zstd": ("zstd", ".zstd"), "lz4": ("lz4", ".lz4"), "lzo": ("lzo", ".lzo"),
-    "brotli": ("brotli", ".brotli"),
+    "brotli": ("brotli", ".brotli"), "uncompressed": ("uncompressed", ""), "lz4": ("lz4", ".lz4"),
+    "lzo": ("lzo", ".lzo"), "snappy": ("snappy", ".snappy"), "zlib": ("zlib", ".zlib"), "none": ("uncompressed", ""),
+    "zstd": ("zstd", ".zstd"),
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def infer(files: tuple[SourceFile, ...], options: Options, context: EvaluationCo
     chosen = sorted(files, key=lambda f: f.path)
     chosen = chosen if merge else chosen[:1]
     schemas = [file_schema(f.path) for f in chosen]
-    return merge_schemas(schemas, [f.path for f in chosen]) if schemas else None
+    return merge_schemas(schemas) if schemas else None
 
 
 def file_schema(path: str) -> StructType:

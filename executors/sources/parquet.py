@@ -22,11 +22,13 @@ from voltray.proto.types import (
     CalendarIntervalType, DataType, DayTimeIntervalType, NullType, StructField, StructType, carrier, with_nullability,
 )  # fmt: skip
 
+_ROWS = "\0rows"
 ROW_METADATA = "org.apache.spark.sql.parquet.row.metadata"
+# In the order in which Spark names them.
 _CODECS = {
-    "none": ("uncompressed", ""), "uncompressed": ("uncompressed", ""), "snappy": ("snappy", ".snappy"),
-    "gzip": ("gzip", ".gz"), "zstd": ("zstd", ".zstd"), "lz4": ("lz4", ".lz4hadoop"), "lz4_raw": ("lz4", ".lz4raw"),
-    "brotli": ("brotli", ".br"), "lzo": ("lzo", ".lzo"),
+    "brotli": ("brotli", ".br"), "uncompressed": ("uncompressed", ""), "lzo": ("lzo", ".lzo"),
+    "snappy": ("snappy", ".snappy"), "lz4_raw": ("lz4", ".lz4raw"), "none": ("uncompressed", ""),
+    "zstd": ("zstd", ".zstd"), "lz4": ("lz4", ".lz4hadoop"), "gzip": ("gzip", ".gz"),
 }  # fmt: skip
 
 
@@ -36,7 +38,7 @@ def infer(files: tuple[SourceFile, ...], options: Options, context: EvaluationCo
     chosen = sorted(files, key=lambda f: f.path)
     chosen = chosen if merge else chosen[:1]
     schemas = [file_schema(f.path) for f in chosen]
-    return merge_schemas(schemas, [f.path for f in chosen]) if schemas else None
+    return _nullable(merge_schemas(schemas)) if schemas else None
 
 
 def file_schema(path: str) -> StructType:
@@ -45,7 +47,7 @@ def file_schema(path: str) -> StructType:
         footer = pq.ParquetFile(path)
     noted = (footer.metadata.metadata or {}).get(ROW_METADATA.encode())
     if noted:
-        return _nullable(SparkStructType.fromJson(json.loads(noted)))
+        return SparkStructType.fromJson(json.loads(noted))
     legacy = {
         column.path
         for column in (footer.schema.column(i) for i in range(len(footer.schema)))
@@ -90,7 +92,9 @@ def _scan_otherwise(file: SourceFile, group: GroupScan, error: Exception) -> lis
         raise unreadable_file(file.path) from error
     held = pl.from_arrow(table)
     assert isinstance(held, pl.DataFrame)
-    frame = held.lazy() if group.row_index is None else held.lazy().with_row_index(group.row_index)
+    frame = held.lazy()
+    if group.row_index is not None or not group.columns:
+        frame = frame.with_row_index(group.row_index or _ROWS)
     frame = frame if file.length is None else frame.slice(*_row_range(file))
     return [_converted(frame, dict(held.schema), file.path, group)]
 
@@ -103,7 +107,8 @@ def _ignored(error: Exception, group: GroupScan) -> bool:
 def _scan_alike(files: list[SourceFile], physical: dict[str, pl.DataType], group: GroupScan) -> pl.LazyFrame:
     paths = [f.path for f in files]
     frame = pl.scan_parquet(
-        paths, glob=False, hive_partitioning=False, cache=False, row_index_name=group.row_index,
+        paths, glob=False, hive_partitioning=False, cache=False,
+        row_index_name=group.row_index if group.columns else group.row_index or _ROWS,
     )  # fmt: skip
     if files[0].length is not None:
         frame = frame.slice(*_row_range(files[0]))
@@ -126,7 +131,7 @@ def _converted(frame: pl.LazyFrame, physical: dict[str, pl.DataType], path: str,
     if group.row_index is not None:
         items.append(pl.col(group.row_index).cast(pl.Int64))
     if not items:
-        return frame.select(pl.len().alias("\0rows"))
+        return frame.select(pl.col(_ROWS))
     return frame.select(items)
 
 
@@ -186,7 +191,7 @@ def _extension(options: Options) -> str:
 
 def _sink(group: WriteGroup, target: Any) -> Any:
     kept = group.data_attributes
-    noted = StructType([StructField(a.name, a.dtype, True, dict(a.metadata)) for a in kept])
+    noted = StructType([StructField(a.name, a.dtype, a.nullable, dict(a.metadata)) for a in kept])
     items = [_stored(a).alias(a.name) for a in kept]
     return group.frame.select(*items, *group.keys).sink_parquet(
         target, compression=_CODECS[codec(group.options)][0], row_group_size=1_000_000,

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from voltray.executors.sources.base import Options, SourceFile
 from voltray.executors.sources.listing import Listing, file_uri, local_path
-from voltray.proto.failures import spark_error
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
     BOOLEAN,
     DATE,
@@ -104,7 +104,8 @@ def _conflict(names: set[tuple[str, ...]], listing: Listing) -> Exception:
     folders = sorted({os.path.dirname(f.path) for f in listing.files})
     return spark_error(
         "CONFLICTING_PARTITION_COLUMN_NAMES",
-        distinctPartColLists="\n\t" + shown,
+        ErrorKind.RUNTIME,
+        distinctPartColLists=f"\n\t{shown}\n",
         suspiciousPaths="\n\t" + "\n\t".join(file_uri(f) for f in folders),
     )
 
