@@ -1,45 +1,31 @@
-"""Values of constant expressions that analysis itself must know (limits, ordinals, options)."""
+"""Values of constant expressions that analysis itself must know: limits, typed literals, pivot values."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
+import polars as pl
 
 from voltray.driver.analysis.environment import Environment
-from voltray.driver.plan.logical import OneRow, Project
-from voltray.proto.expressions import Alias, Call, Cast, Expression, Literal, new_id
-from voltray.proto.types import IntegralType
+from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.proto.expressions import Alias, Expression, Literal, dtype_of
 
 
 def constant_value(expression: Expression, environment: Environment) -> Any:
-    """The internal value of a constant; anything but plain constants is run as a query of one row."""
+    """The internal value of a constant, computed by the function bodies that executors run."""
     if isinstance(expression, Literal):
         return expression.value
     if isinstance(expression, Alias):
         return constant_value(expression.child, environment)
-    if isinstance(expression, Call) and expression.name == "negative" and isinstance(expression.args[0], Literal):
-        value = expression.args[0].value
-        return None if value is None else -value
-    if isinstance(expression, Cast) and isinstance(expression.child, Literal):
-        value = expression.child.value
-        if isinstance(value, int) and not isinstance(value, bool) and isinstance(expression.dtype, IntegralType):
-            return value
-    plan = Project(OneRow(), (Alias(expression, "value", new_id()),))
-    return internal_values(environment.collect(plan).column(0))[0]
+    from voltray.executors.compiler import compile_expression
+
+    context = EvaluationContext(time_zone=environment.time_zone, ansi=environment.ansi)
+    column = pl.select(compile_expression(expression, context).alias("value")).get_column("value")
+    return series_values(column, expression)[0]
 
 
-def internal_values(column: pa.ChunkedArray) -> list[Any]:
-    """Cells of a carrier column as internal values."""
-    dtype = column.type
-    if pa.types.is_date(dtype):
-        column = column.cast(pa.int32())
-    elif pa.types.is_timestamp(dtype) or pa.types.is_duration(dtype) or pa.types.is_time64(dtype):
-        column = column.cast(pa.int64())
-    return [_cell(v) for v in column.to_pylist()]
+def series_values(column: pl.Series, expression: Expression) -> list[Any]:
+    """The cells of an expression's column as internal values."""
+    from voltray.executors.literals import internal_values
 
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple(_cell(v) for v in value.values())
-    return value
+    return internal_values(column, dtype_of(expression))

@@ -41,6 +41,7 @@ DISPLAYS: dict[str, Callable[[tuple[str, ...]], str]] = {
     "isnotnull": lambda names: f"({names[0]} IS NOT NULL)",
     "like": _like("LIKE"),
     "in": lambda names: f"({names[0]} IN ({', '.join(names[1:])}))",
+    "uuid": lambda names: "uuid()",
     "rlike": _upper("RLIKE"),
     "power": _upper("POWER"),
     "rank": _upper("RANK"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from voltray.driver.plan.identifiers import quoted
 from voltray.proto.expressions import Attribute, Expression, dtype_of
@@ -15,10 +15,16 @@ ORDINALS = (
 )  # fmt: skip
 
 
-def analysis_error(condition: str, origin: QueryContext | None = None, **parameters: object) -> SparkError:
-    """An AnalysisException of a condition."""
+def analysis_error(
+    condition: str,
+    origin: QueryContext | None = None,
+    *,
+    extra: Mapping[str, object] | None = None,
+    **parameters: object,
+) -> SparkError:
+    """An AnalysisException of a condition; ``extra`` holds parameters whose names are taken (``condition``)."""
     contexts = (origin,) if origin is not None else ()
-    return spark_error(condition, ErrorKind.ANALYSIS, contexts=contexts, **parameters)
+    return spark_error(condition, ErrorKind.ANALYSIS, contexts=contexts, extra=extra, **parameters)  # type: ignore[arg-type]
 
 
 def unsupported(feature: str, origin: QueryContext | None = None) -> SparkError:
@@ -57,7 +63,7 @@ def suggestions(name: str, part_count: int, candidates: Sequence[tuple[str, ...]
     elif part_count <= 2 and len({c[:-2] for c in candidates}) == 1:
         candidates = [c[-2:] for c in candidates]
     shown = [quoted(c) for c in candidates[:2000]]
-    return sorted(shown, key=lambda c: levenshtein(c, name))[:5]
+    return sorted(shown, key=lambda c: (levenshtein(c, name), c))[:5]
 
 
 def unresolved_column(

@@ -376,6 +376,7 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
         _refuse_aggregate_options(name, expression)
     arguments = _resolved_arguments(entry, raw, resolver)
     shown = display(entry, name, arguments, expression)
+    _check_place(entry, arguments, shown, resolver, expression.origin)
     condition = None
     if expression.filter is not None:
         condition = resolver.resolve(expression.filter)
@@ -389,6 +390,22 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
         tuple([_order(o) for o in orders]), expression.ignore_nulls,
     )  # fmt: skip
     return _resolved(resolution)
+
+
+def _check_place(
+    entry: Function, arguments: tuple[Typed, ...], shown: Name, resolver: ExpressionResolver, origin: QueryContext | None
+) -> None:
+    """Generators stand alone in a select list; window functions stand before OVER."""
+    for argument in arguments:
+        call = argument.expression
+        if isinstance(call, Call):
+            found = find_function(call.name)
+            if found is not None and found.kind is FunctionKind.GENERATOR:
+                raise analysis_error(
+                    "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", origin, expression=f'"{text_of(shown)}"'
+                )
+    if entry.kind is FunctionKind.WINDOW and not resolver.windowed:
+        raise analysis_error("WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", origin, funcName=f'"{text_of(shown)}"')
 
 
 def within_group_name(order: Typed) -> Name:

@@ -44,7 +44,7 @@ class LateralAliases:
             )
         self.used = True
         alias = found[0]
-        typed = Typed(to_attribute(alias), alias.name, alias.name)
+        typed = Typed(to_attribute(alias), f"lateralAliasReference({alias.name})", alias.name)
         for part in parts[1:]:
             typed = extract_field(typed, part, resolver, origin)
         return typed if len(parts) == 1 else Typed(typed.expression, typed.name, parts[-1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voltray.driver.analysis.canonical import Keys
-from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.exposing import exposed
 from voltray.driver.analysis.select_list import Generated, Item, Named
 from voltray.driver.plan.logical import Generate, LogicalPlan, Project, Window
@@ -52,18 +51,14 @@ def _with_generators(
     generators = [i for i in items if isinstance(i, Generated)]
     if not generators:
         return plan, available, [i for i in items if not isinstance(i, Generated)]
-    if len(generators) > 1:
-        raise analysis_error(
-            "UNSUPPORTED_GENERATOR.MULTI_GENERATOR", None, num=len(generators),
-            generators=", ".join(f'"{g.text}"' for g in generators),
-        )  # fmt: skip
-    made = generators[0]
-    plan, available = exposed_for(plan, available, [made.generator])
-    plan = Generate(plan, made.generator, made.attributes, made.outer)
+    for made in generators:
+        plan, available = exposed_for(plan, available, [made.generator])
+        plan = Generate(plan, made.generator, made.attributes, made.outer)
+        available = available + made.attributes
     named: list[Named] = []
     for item in items:
         named.extend(item.attributes if isinstance(item, Generated) else (item,))
-    return plan, available + made.attributes, named
+    return plan, available, named
 
 
 def _stepwise(

@@ -111,6 +111,9 @@ class ExpressionResolver:
     replaced: Callable[[Expression, ExpressionResolver], Typed | None] | None = None
     """Tried before anything else: how HAVING and ORDER BY see aggregates and grouping expressions."""
 
+    windowed: bool = False
+    """Whether this is the function of an OVER clause."""
+
     @property
     def environment(self) -> Environment:
         """The session."""

@@ -126,6 +126,14 @@ def _grouping(expression: UnresolvedFunction, resolver: ExpressionResolver) -> T
     return Typed(call, called(name, [a.name for a in arguments]))
 
 
+def _nth_value(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    """The DataFrame API says IGNORE NULLS by a third argument."""
+    if len(expression.args) == 3 and isinstance(expression.args[2], Literal):
+        ignored = bool(expression.args[2].value)
+        expression = replace(expression, args=expression.args[:2], ignore_nulls=ignored)
+    return _entry("nth_value", expression, resolver)
+
+
 def _as(name: str) -> Special:
     return lambda expression, resolver: _entry(name, expression, resolver)
 
@@ -137,6 +145,7 @@ SPECIALS: dict[str, Special] = {
     "+": _plus,
     "=": _as("=="),
     "count": _count,
+    "nth_value": _nth_value,
     "struct": _struct,
     "named_struct": _named_struct,
     "grouping": _grouping,

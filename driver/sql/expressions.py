@@ -213,7 +213,8 @@ def _unary(name: str) -> Converter:
             return literals.number("-" + node.this.this)
         if name == "negative" and isinstance(node.this, exp.Anonymous) and node.this.this == TYPED_NUMBER:
             return literals.suffixed_number("-" + node.this.expressions[0].this)
-        return call(name, convert(node.this, text), origin=text.origin(node))
+        shown = "-" if name == "negative" else name  # the operator and the function have names of their own
+        return call(shown, convert(node.this, text), origin=text.origin(node))
 
     return converted
 
@@ -279,11 +280,14 @@ def _like(name: str) -> Converter:
 def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -> Expression:
     child, pattern = convert(node.this, text), node.expression
     extra = () if escape is None else (escape,)
+    negated = bool(node.args.get("negate"))
     if isinstance(pattern, (exp.Any, exp.All)):
         patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
-        kind = "any" if isinstance(pattern, exp.Any) else "all"
-        return call(f"{name}_{kind}", child, *convert_all(patterns, text), origin=text.origin(node))
-    return call(name, child, convert(pattern, text), *extra, origin=text.origin(node))
+        kind = "any" if isinstance(pattern, exp.Any) is not negated else "all"
+        found = call(f"{name}_{kind}", child, *convert_all(patterns, text), origin=text.origin(node))
+    else:
+        found = call(name, child, convert(pattern, text), *extra, origin=text.origin(node))
+    return call("not", found, origin=text.origin(node)) if negated else found
 
 
 def _unwrapped(node: exp.Expression) -> exp.Expression:
@@ -482,9 +486,7 @@ def _bound(spec: exp.WindowSpec, name: str, text: SqlText) -> Expression | str:
     offset = convert(value, text)
     if side != "PRECEDING":
         return offset
-    if isinstance(offset, Literal) and not isinstance(offset.dtype, t.StringType):
-        return Literal(-offset.value, offset.dtype)
-    return call("negative", offset)
+    return call("-", offset)
 
 
 def orders(node: exp.Order, text: SqlText) -> tuple[u.UnresolvedSortOrder, ...]:

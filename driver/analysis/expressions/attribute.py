@@ -79,7 +79,8 @@ def in_scope(
 def _with_fields(
     attribute: Attribute | LambdaVariable, nested: NameParts, resolver: ExpressionResolver, origin: QueryContext | None
 ) -> Typed:
-    typed = Typed(attribute, attribute.name, attribute.name)
+    shown = attribute.name if isinstance(attribute, Attribute) else "namedlambdavariable()"
+    typed = Typed(attribute, shown, attribute.name)
     for part in nested:
         typed = extract_field(typed, part, resolver, origin)
     if nested:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import eval_mode
 from voltray.driver.analysis.errors import mismatch, shown_type
-from voltray.driver.analysis.names import rope, text_of
+from voltray.driver.analysis.constants import constant_value
+from voltray.driver.analysis.names import literal_name, rope, text_of
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import UnresolvedCast
 from voltray.proto.coercion import can_cast, cast_gives_null
 from voltray.proto.expressions import Alias, Attribute, Cast, EvalMode, Expression, Literal
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
     STRING, ArrayType, CharType, DataType, DateType, MapType, NullType, NumericType, StructField, StructType,
     TimestampType, VarcharType, sql_type,
@@ -26,6 +28,8 @@ ANSI_CONF = '"spark.sql.ansi.enabled"'
 
 def resolve_cast(expression: UnresolvedCast, resolver: ExpressionResolver) -> Typed:
     """CAST, TRY_CAST, or a cast under given rules."""
+    if expression.mode == "literal":
+        return _typed_literal(expression, resolver)
     child = resolver.resolve(expression.child)
     dtype = without_lengths(expression.dtype)
     ansi = resolver.environment.ansi
@@ -40,6 +44,24 @@ def resolve_cast(expression: UnresolvedCast, resolver: ExpressionResolver) -> Ty
     if child.dtype == dtype and not isinstance(child.expression, Literal):
         return Typed(child.expression, name, field_name)
     return Typed(resolved, name, field_name)
+
+
+def _typed_literal(expression: UnresolvedCast, resolver: ExpressionResolver) -> Typed:
+    """``DATE '2024-01-31'``: a constant of that type."""
+    text, dtype = expression.child, expression.dtype
+    assert isinstance(text, Literal)
+    environment = resolver.environment
+    try:
+        value = constant_value(Cast(text, dtype, True, EvalMode.ANSI), environment)
+    except SparkError as problem:
+        raise spark_error(
+            "INVALID_TYPED_LITERAL",
+            ErrorKind.PARSE,
+            contexts=() if expression.origin is None else (expression.origin,),
+            valueType=f'"{sql_type(dtype)}"',
+            value=f"'{text.value}'",
+        ) from problem
+    return Typed(Literal(value, dtype), literal_name(value, dtype, environment.time_zone))
 
 
 def without_lengths(dtype: DataType) -> DataType:

@@ -122,13 +122,15 @@ def extract_element(
 
 
 def _element_nullable(child: Typed, key: Typed, dtype: ArrayType) -> bool:
-    """Whether an element may be NULL: known better where the array is made on the spot."""
+    """Whether an element may be NULL; at a fixed place Spark knows it only of arrays made on the spot."""
     expression = child.expression
-    if isinstance(expression, Call) and expression.name == "array" and isinstance(key.expression, Literal):
+    if not isinstance(key.expression, Literal):
+        return child.nullable or key.nullable or dtype.containsNull
+    if isinstance(expression, Call) and expression.name == "array":
         position = key.expression.value
         if position is not None and 0 <= position < len(expression.args):
             return nullable_of(expression.args[position])
-    return child.nullable or key.nullable or dtype.containsNull
+    return True
 
 
 def _wrong_key(name: Name, key: Typed, required: str, origin: QueryContext | None) -> Exception:

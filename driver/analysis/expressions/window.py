@@ -31,7 +31,7 @@ _WHOLE_TEXT = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
 def resolve_window(expression: UnresolvedWindow, resolver: ExpressionResolver) -> Typed:
     """A function over a window."""
     expression = _with_definition(expression, resolver)
-    function = resolver.resolve(expression.function)
+    function = replace(resolver, windowed=True).resolve(expression.function)
     call = function.expression
     ignore_nulls = _ignores_nulls(expression)
     if not _is_window_function(call):

@@ -47,9 +47,10 @@ def boolean_condition(typed: Typed, analysis: Analysis, origin: QueryContext | N
 
 def invalid_where(typed: Typed, origin: QueryContext | None) -> Exception:
     """An aggregate or window function in WHERE."""
-    return analysis_error(
-        "INVALID_WHERE_CONDITION", origin, condition=f'"{typed.text}"', expressionList=typed.text
-    )
+    if has_window(typed.expression):
+        return analysis_error("_LEGACY_ERROR_TEMP_1034", origin, clauseName="WHERE")
+    extra = {"condition": f'"{typed.text}"'}
+    return analysis_error("INVALID_WHERE_CONDITION", origin, extra=extra, expressionList=typed.text)
 
 
 def filtered(child: Resolved, condition: Expression) -> Resolved:

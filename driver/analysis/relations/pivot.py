@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from voltray.driver.analysis.aggregation import aggregate_select
 from voltray.driver.analysis.casts import cast_to
-from voltray.driver.analysis.constants import constant_value, internal_values
+from voltray.driver.analysis.constants import constant_value, series_values
 from voltray.driver.analysis.errors import analysis_error, shown_type
 from voltray.driver.analysis.functions import apply_function, contains_aggregate
 from voltray.driver.analysis.names import java_decimal, java_double
@@ -122,7 +124,8 @@ def _distinct(pivot: Typed, child: Resolved, analysis: Analysis) -> list[Any]:
     plan = logical.Deduplicate(plan, (column,))
     plan = logical.Sort(plan, (SortOrder(column),))
     plan = logical.Limit(plan, most + 1)
-    values = internal_values(analysis.environment.collect(with_fresh_ids(plan)).column(0))
+    table = analysis.environment.collect(with_fresh_ids(plan))
+    values = series_values(pl.DataFrame(table).to_series(0), column)
     if len(values) > most:
         raise analysis_error(
             "_LEGACY_ERROR_TEMP_1324", None, pivotColumn=pivot.text, maxValues=most,

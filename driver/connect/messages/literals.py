@@ -66,10 +66,10 @@ def _decimal(message: LiteralMessage) -> Literal:
     _, digits, exponent = value.as_tuple()
     scale = max(-int(exponent), 0)
     if message.decimal.HasField("scale"):
-        scale = message.decimal.scale
+        scale = max(scale, message.decimal.scale)
     precision = max(len(digits) + max(int(exponent), 0), scale, 1)
     if message.decimal.HasField("precision"):
-        precision = message.decimal.precision
+        precision = max(precision, message.decimal.precision)
     return Literal(value, t.DecimalType(precision, scale))
 
 
