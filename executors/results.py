@@ -10,7 +10,14 @@ import pyarrow as pa
 
 from voltray.proto.stages import ResultOutput
 from voltray.proto.types import (
-    ArrayType, CalendarIntervalType, DataType, MapType, StructType, UserDefinedType, VariantType, arrow_schema,
+    ArrayType,
+    CalendarIntervalType,
+    DataType,
+    MapType,
+    StructType,
+    UserDefinedType,
+    VariantType,
+    arrow_schema,
     arrow_type,
 )  # fmt: skip
 
@@ -43,7 +50,7 @@ class ResultEncoder:
     def _rows_of_batch(self, frame: pl.DataFrame) -> int:
         if not frame.height:
             return 1
-        row_bytes = max(1, frame.estimated_size() // frame.height)
+        row_bytes = max(1, int(frame.estimated_size()) // frame.height)
         return max(1, min(self._batch_rows, BATCH_BYTES // row_bytes))
 
     def _batch(self, frame: pl.DataFrame) -> pa.RecordBatch:

@@ -209,9 +209,7 @@ def _frames(frame: pl.LazyFrame, task: Task, flag: threading.Event) -> Iterator[
     if not task.streaming:
         yield frame.collect(engine="in-memory")
         return
-    batches = frame.collect_batches(
-        chunk_size=task.output.batch_rows, maintain_order=True, engine="streaming"
-    )
+    batches = frame.collect_batches(chunk_size=task.output.batch_rows, maintain_order=True, engine="streaming")
     for batch in batches:
         _check(flag)
         yield batch
@@ -252,9 +250,7 @@ def _report(context: TaskContext, **parts: Any) -> TaskReport:
     return TaskReport(metrics=tuple(metrics), **parts)
 
 
-def _store_exchange(
-    task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event
-) -> tuple[Any, ...]:
+def _store_exchange(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:
     assert isinstance(task.output, Exchange)
     rows = _collected(frame, task, flag)
     pieces, counts, sizes = cut(rows, task.output, task.destinations, context.evaluation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -67,17 +68,13 @@ def _may_move(value: Expression, uses: int) -> bool:
         return True
     if uses > 1 or not is_deterministic(value):
         return False
-    size = 0
-    for _ in walk(value):
-        size += 1
-        if size > _LARGEST:
-            return False
-    return not any(isinstance(n, Call) and n.name in _LEFT_ALONE for n in walk(value))
+    parts = list(itertools.islice(walk(value), _LARGEST + 1))
+    if len(parts) > _LARGEST:
+        return False
+    return not any(isinstance(n, Call) and n.name in _LEFT_ALONE for n in parts)
 
 
-def _moved(
-    item: Alias | Attribute, computed: dict[int, Expression], names: dict[int, Alias]
-) -> Alias | Attribute:
+def _moved(item: Alias | Attribute, computed: dict[int, Expression], names: dict[int, Alias]) -> Alias | Attribute:
     if isinstance(item, Alias):
         return replace(item, child=substitute(item.child, computed))
     if item.expr_id in computed:

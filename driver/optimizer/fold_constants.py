@@ -18,8 +18,19 @@ from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto.expressions import Call, Cast, Expression, Literal, dtype_of, map_children
 from voltray.proto.types import (
-    BooleanType, ByteType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegerType, LongType,
-    ShortType, StringType, TimestampNTZType, TimestampType,
+    BooleanType,
+    ByteType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
 )  # fmt: skip
 
 # Functions of the query's own moment: their value belongs to the run, not to the plan.
@@ -114,5 +125,3 @@ def internal_value(series: pl.Series, dtype: DataType) -> Any:
     if isinstance(value, datetime.date | datetime.datetime):
         raise TypeError("a date is held as days, a timestamp as microseconds")
     return value
-
-

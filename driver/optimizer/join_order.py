@@ -32,9 +32,7 @@ def join_inputs(node: logical.Join) -> tuple[list[LogicalPlan], list[Expression]
 
 
 def _is_plain(plan: LogicalPlan) -> bool:
-    return (
-        isinstance(plan, logical.Join) and plan.kind in ("inner", "cross") and not plan.lateral and not plan.hint
-    )
+    return isinstance(plan, logical.Join) and plan.kind in ("inner", "cross") and not plan.lateral and not plan.hint
 
 
 def joined_in_order(inputs: Sequence[LogicalPlan], conditions: Sequence[Condition]) -> LogicalPlan:

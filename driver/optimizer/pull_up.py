@@ -10,7 +10,16 @@ from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import conjunction, conjuncts, outer_references, substitute
 from voltray.proto.expressions import (
-    AggregateCall, Alias, Attribute, Call, Expression, Literal, OuterReference, new_id, references, to_attribute,
+    AggregateCall,
+    Alias,
+    Attribute,
+    Call,
+    Expression,
+    Literal,
+    OuterReference,
+    new_id,
+    references,
+    to_attribute,
 )  # fmt: skip
 from voltray.proto.types import LONG, ArrayType
 
@@ -128,9 +137,7 @@ def _aggregate(plan: logical.Aggregate) -> PulledUp | None:
     child, keys, predicates = keyed
     groups = {a.expr_id: a for a in (*plan.groups, *keys)}
     defaults = {} if plan.groups else {a.expr_id: value_when_empty(a) for a in plan.aggregates}
-    return PulledUp(
-        logical.Aggregate(child, tuple(groups.values()), plan.aggregates), predicates, defaults
-    )
+    return PulledUp(logical.Aggregate(child, tuple(groups.values()), plan.aggregates), predicates, defaults)
 
 
 def value_when_empty(alias: Alias) -> Expression:

@@ -58,7 +58,8 @@ def _ids(plan: LogicalPlan) -> frozenset[int]:
 
 
 def _split(parts: Parts, test: Callable[[Part], bool]) -> tuple[Parts, Parts]:
-    kept, rest = [], []
+    kept: list[Part] = []
+    rest: list[Part] = []
     for part in parts:
         (kept if test(part) else rest).append(part)
     return tuple(kept), tuple(rest)
@@ -109,8 +110,9 @@ def _join(node: logical.Join, parts: Parts) -> LogicalPlan:
         return _inner_join(node, parts)
     left_ids, right_ids = _ids(node.left), _ids(node.right)
     conditions = parts_of(node.condition)
-    to_left, rest = ((), parts)
+    to_left: Parts = ()
     to_right: Parts = ()
+    rest = parts
     if node.kind in ("left", "left_semi", "left_anti", "existence", "left_single"):
         to_left, rest = _split(parts, lambda p: p.reads <= left_ids)
         if not node.null_aware and not node.lateral:
@@ -137,7 +139,7 @@ def _inner_join(node: logical.Join, parts: Parts) -> LogicalPlan:
     ids = [_ids(plan) for plan in inputs]
     pushed: list[LogicalPlan] = []
     for plan, columns in zip(inputs, ids, strict=True):
-        mine, everything = _split(everything, lambda p, columns=columns: p.reads <= columns and bool(p.reads))
+        mine, everything = _split(everything, _reads_only(columns))
         pushed.append(_pushed(plan, mine))
     if len(inputs) == 2:
         condition = conjunction([p.condition for p in everything])
@@ -145,6 +147,10 @@ def _inner_join(node: logical.Join, parts: Parts) -> LogicalPlan:
         return replace(node, left=pushed[0], right=pushed[1], condition=condition, kind=kind)
     joined = joined_in_order(pushed, [(p.condition, p.reads) for p in everything])
     return joined if joined.output == node.output else logical.Project(joined, node.output)
+
+
+def _reads_only(columns: frozenset[int]) -> Callable[[Part], bool]:
+    return lambda part: bool(part.reads) and part.reads <= columns
 
 
 def _aggregate(node: logical.Aggregate, parts: Parts) -> LogicalPlan:
@@ -219,4 +225,3 @@ _RULES: dict[type[LogicalPlan], Callable[..., LogicalPlan]] = {
     logical.SetOperation: _set_operation,
     logical.FileScan: _file_scan,
 }
-

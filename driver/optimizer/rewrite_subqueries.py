@@ -12,11 +12,28 @@ from voltray.driver.optimizer.unnest import Domain, unnest
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan, expressions_of
 from voltray.driver.plan.predicates import (
-    call_equals, call_is_null, call_null_safe_equals, call_or, conjunction, conjuncts, substitute,
+    call_equals,
+    call_is_null,
+    call_null_safe_equals,
+    call_or,
+    conjunction,
+    conjuncts,
+    substitute,
 )  # fmt: skip
 from voltray.proto.expressions import (
-    Alias, Attribute, Call, ExistsSubquery, Expression, InSubquery, Literal, OuterReference, ScalarSubquery,
-    map_children, new_id, nullable_of, to_attribute,
+    Alias,
+    Attribute,
+    Call,
+    ExistsSubquery,
+    Expression,
+    InSubquery,
+    Literal,
+    OuterReference,
+    ScalarSubquery,
+    map_children,
+    new_id,
+    nullable_of,
+    to_attribute,
 )  # fmt: skip
 from voltray.proto.failures import spark_error
 from voltray.proto.types import BOOLEAN
@@ -149,9 +166,7 @@ def _inner_references(expression: Expression) -> frozenset[int]:
     return references(expression)
 
 
-def with_fresh_columns(
-    plan: LogicalPlan, columns: Iterable[Attribute]
-) -> tuple[LogicalPlan, dict[int, Attribute]]:
+def with_fresh_columns(plan: LogicalPlan, columns: Iterable[Attribute]) -> tuple[LogicalPlan, dict[int, Attribute]]:
     """The plan's columns under new ids: one subquery may be joined in more than once."""
     items = {c.expr_id: Alias(c, c.name, new_id()) for c in columns}
     return logical.Project(plan, tuple(items.values())), {i: to_attribute(a) for i, a in items.items()}
@@ -187,15 +202,15 @@ def _matching(
 def _without_idle_top(plan: LogicalPlan, keep_columns: bool) -> LogicalPlan:
     """Order, and for EXISTS also columns and limits, of a subquery that is only asked for matches."""
     while True:
-        if isinstance(plan, logical.Sort):
-            plan = plan.child
-        elif not keep_columns and isinstance(plan, logical.Project):
-            plan = plan.child
-        elif (
-            not keep_columns
-            and isinstance(plan, logical.Limit)
-            and not plan.offset
-            and (plan.limit is None or plan.limit > 0)
+        if (
+            isinstance(plan, logical.Sort)
+            or (not keep_columns and isinstance(plan, logical.Project))
+            or (
+                not keep_columns
+                and isinstance(plan, logical.Limit)
+                and not plan.offset
+                and (plan.limit is None or plan.limit > 0)
+            )
         ):
             plan = plan.child
         else:
@@ -302,7 +317,9 @@ def _lateral_rows(node: logical.Join, mine: frozenset[int]) -> LogicalPlan | Non
         return computed if node.condition is None else logical.Filter(computed, node.condition)
     if isinstance(right, logical.Generate) and not mine.intersection(outer_attributes(right.child)):
         is_left = node.kind == "left"
-        if node.kind != "inner" and not (is_left and isinstance(right.child, logical.OneRow) and node.condition is None):
+        if node.kind != "inner" and not (
+            is_left and isinstance(right.child, logical.OneRow) and node.condition is None
+        ):
             return None
         below = logical.Join(node.left, right.child, "cross")
         generator = _without_outer(right.generator, mine)

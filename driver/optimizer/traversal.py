@@ -9,7 +9,14 @@ from typing import Any
 
 from voltray.driver.plan.logical import LogicalPlan, children_of, expressions_of, walk, with_children
 from voltray.proto.expressions import (
-    Attribute, Call, ExistsSubquery, Expression, InSubquery, OuterReference, ScalarSubquery, WindowCall,
+    Attribute,
+    Call,
+    ExistsSubquery,
+    Expression,
+    InSubquery,
+    OuterReference,
+    ScalarSubquery,
+    WindowCall,
 )  # fmt: skip
 from voltray.proto.expressions import walk as walk_expression
 
@@ -33,7 +40,7 @@ def transform_up(plan: LogicalPlan, function: Callable[[LogicalPlan], LogicalPla
 
 
 @lru_cache(maxsize=64)
-def _field_names(node_type: type) -> tuple[str, ...]:
+def _field_names(node_type: Any) -> tuple[str, ...]:
     left_out = ("attributes", "child", "left", "right", "children", "data")
     return tuple([f.name for f in fields(node_type) if f.name not in left_out])
 
@@ -41,7 +48,8 @@ def _field_names(node_type: type) -> tuple[str, ...]:
 def map_expressions(plan: LogicalPlan, function: Callable[[Expression], Any]) -> LogicalPlan:
     """The node with a function applied to each expression that stands in it; itself where nothing changed."""
     changes: dict[str, Any] = {}
-    for name in _field_names(type(plan)):
+    node_type: Any = type(plan)
+    for name in _field_names(node_type):
         value = getattr(plan, name)
         mapped = _mapped(value, function)
         if mapped is not value:

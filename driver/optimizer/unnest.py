@@ -14,11 +14,27 @@ from voltray.driver.optimizer.traversal import map_expressions, outer_attributes
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import (
-    call_and, call_is_null, call_null_safe_equals, conjunction, conjuncts,
+    call_and,
+    call_is_null,
+    call_null_safe_equals,
+    conjunction,
+    conjuncts,
 )  # fmt: skip
 from voltray.proto.expressions import (
-    Alias, Attribute, Call, Expression, FrameKind, Literal, OuterReference, WindowCall, WindowFrame, map_children,
-    new_id, nullable_of, to_attribute,
+    Alias,
+    Attribute,
+    Call,
+    Expression,
+    FrameKind,
+    Literal,
+    OuterReference,
+    SortOrder,
+    WindowCall,
+    WindowFrame,
+    map_children,
+    new_id,
+    nullable_of,
+    to_attribute,
 )  # fmt: skip
 from voltray.proto.failures import spark_error
 from voltray.proto.types import BOOLEAN, INTEGER
@@ -104,9 +120,7 @@ def _aggregate(plan: logical.Aggregate, domain: Domain) -> Unnested:
     return _with_empty_groups(plan, grouped, inner.keys, domain)
 
 
-def _with_empty_groups(
-    plan: logical.Aggregate, grouped: LogicalPlan, keys: Keys, domain: Domain
-) -> Unnested:
+def _with_empty_groups(plan: logical.Aggregate, grouped: LogicalPlan, keys: Keys, domain: Domain) -> Unnested:
     """A global aggregate has a row for no input too: also for values of the domain that met no rows."""
     values, outer_keys = domain.distinct()
     marker = Alias(Literal(True, BOOLEAN), "matched", new_id())
@@ -147,9 +161,7 @@ def _limit(plan: logical.Limit, domain: Domain) -> Unnested:
     orders = tuple([replace(o, child=inside(o.child, inner.keys)) for o in sort.orders]) if sort else ()
     child, order_keys = _ordered_columns(inner.plan, orders or ())
     frame = WindowFrame(FrameKind.ROWS, None, 0)
-    number = Alias(
-        WindowCall(Call("row_number", (), INTEGER, False), keys, order_keys, frame), "row_number", new_id()
-    )
+    number = Alias(WindowCall(Call("row_number", (), INTEGER, False), keys, order_keys, frame), "row_number", new_id())
     numbered = logical.Window(child, (number,))
     column = to_attribute(number)
     condition: Expression = Call(">", (column, Literal(plan.offset, INTEGER)), BOOLEAN, False)
@@ -160,9 +172,7 @@ def _limit(plan: logical.Limit, domain: Domain) -> Unnested:
     return Unnested(kept, inner.keys)
 
 
-def _ordered_columns(
-    plan: LogicalPlan, orders: tuple[logical.SortOrder, ...]
-) -> tuple[LogicalPlan, tuple[logical.SortOrder, ...]]:
+def _ordered_columns(plan: LogicalPlan, orders: tuple[SortOrder, ...]) -> tuple[LogicalPlan, tuple[SortOrder, ...]]:
     """Sort keys as columns of the plan."""
     added = [Alias(o.child, "order", new_id()) for o in orders if not isinstance(o.child, Attribute)]
     columns = iter(added)

@@ -66,9 +66,7 @@ def by_hash(planner: Planner, fragment: Fragment, keys: tuple[Attribute, ...]) -
     return read_groups(planner, fragment, result, keys)
 
 
-def read_groups(
-    planner: Planner, fragment: Fragment, result: StageResult, keys: tuple[Attribute, ...]
-) -> Fragment:
+def read_groups(planner: Planner, fragment: Fragment, result: StageResult, keys: tuple[Attribute, ...]) -> Fragment:
     """A fragment that reads an exchange's partitions, small ones together."""
     reads = tuple([result.read(fragment.output, a, b) for a, b in groups_of(planner, result.bytes)])
     return Fragment(reads, fragment.output, result.total_bytes, tuple([k.expr_id for k in keys]))
@@ -106,7 +104,9 @@ def read_together(
     return read[0], read[1]
 
 
-def materialised(planner: Planner, fragment: Fragment, keys: tuple[Expression, ...] = ()) -> tuple[Fragment, StageResult]:
+def materialised(
+    planner: Planner, fragment: Fragment, keys: tuple[Expression, ...] = ()
+) -> tuple[Fragment, StageResult]:
     """The fragment computed and kept where it is (with a sample of the leading key); one task reads what one wrote."""
     result = run_exchange(planner, fragment, Exchange("keep", 1, keys))
     count = len(fragment.tasks)

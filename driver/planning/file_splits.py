@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,4 +42,4 @@ def _cut(file: Any, size: int) -> tuple[Any, ...]:
     if count == 1:
         return (file,)
     edges = [file.start + i * length // count for i in range(count + 1)]
-    return tuple([replace(file, start=a, length=b - a) for a, b in zip(edges, edges[1:], strict=False)])
+    return tuple([replace(file, start=a, length=b - a) for a, b in itertools.pairwise(edges)])

@@ -35,9 +35,7 @@ class Fragment:
 
     def is_clustered_by(self, keys: Sequence[Attribute]) -> bool:
         """Whether rows that agree in all of ``keys`` are surely in one task."""
-        return self.is_single or (
-            self.clustered is not None and {k.expr_id for k in keys}.issuperset(self.clustered)
-        )
+        return self.is_single or (self.clustered is not None and {k.expr_id for k in keys}.issuperset(self.clustered))
 
 
 @dataclass(frozen=True, slots=True)

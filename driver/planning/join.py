@@ -11,7 +11,7 @@ from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.driver.planning.join_keys import JoinKeys, join_keys
 from voltray.driver.planning.settings import BROADCAST_THRESHOLD, size_conf
 from voltray.proto import operators
-from voltray.proto.expressions import Attribute, to_attribute
+from voltray.proto.expressions import Alias, Attribute, to_attribute
 from voltray.proto.operators import Operator
 from voltray.proto.stages import Exchange
 
@@ -41,17 +41,15 @@ def plan_join(planner: Planner, node: logical.Join) -> Fragment:
     return joined.map(lambda task: operators.Project(task, node.output), node.output)
 
 
-def _with_keys(side: Fragment, added: tuple[operators.Alias, ...]) -> Fragment:
+def _with_keys(side: Fragment, added: tuple[Alias, ...]) -> Fragment:
     if not added:
         return side
-    items = (*side.output, *added)
+    items: tuple[Alias | Attribute, ...] = (*side.output, *added)
     output = tuple([to_attribute(i) for i in items])
     return side.map(lambda task: operators.Project(task, items), output)
 
 
-def _join_by_keys(
-    planner: Planner, node: logical.Join, keys: JoinKeys, sides: tuple[Fragment, Fragment]
-) -> Fragment:
+def _join_by_keys(planner: Planner, node: logical.Join, keys: JoinKeys, sides: tuple[Fragment, Fragment]) -> Fragment:
     left, right = sides
     whole = _broadcast_side(planner, node, left.bytes, right.bytes)
     if whole is not None:
@@ -68,9 +66,7 @@ def _join_by_keys(
     return _joined(node, keys, left, right)
 
 
-def _join_whole(
-    planner: Planner, node: logical.Join, keys: JoinKeys, sides: tuple[Fragment, Fragment]
-) -> Fragment:
+def _join_whole(planner: Planner, node: logical.Join, keys: JoinKeys, sides: tuple[Fragment, Fragment]) -> Fragment:
     """No keys to spread by: one side goes whole to every task of the other, or all rows into one task."""
     if node.null_aware or _may_be_whole(node, 1):
         smaller_left = not node.null_aware and _may_be_whole(node, 0) and sides[0].bytes < sides[1].bytes
@@ -136,7 +132,9 @@ def _by_hash(planner: Planner, side: Fragment, keys: tuple[Attribute, ...], coun
 
 
 def _joined(node: logical.Join, keys: JoinKeys, left: Fragment, right: Fragment) -> Fragment:
-    tasks = tuple([_join_task(node, keys, a, b, left.output, right.output) for a, b in zip(left.tasks, right.tasks, strict=True)])
+    tasks = tuple(
+        [_join_task(node, keys, a, b, left.output, right.output) for a, b in zip(left.tasks, right.tasks, strict=True)]
+    )
     kept_left = node.kind not in ("right", "full")
     return Fragment(tasks, node.output, max(left.bytes, right.bytes), left.clustered if kept_left else None)
 
@@ -164,8 +162,4 @@ def _join_task(
             node.exists,
             node.null_aware,
         )
-    return operators.NestedLoopJoin(
-        left, right, kind, left_output, right_output, keys.residual, node.exists
-    )
-
-
+    return operators.NestedLoopJoin(left, right, kind, left_output, right_output, keys.residual, node.exists)

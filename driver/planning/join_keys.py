@@ -23,9 +23,7 @@ class JoinKeys:
     residual: Expression | None
 
 
-def join_keys(
-    condition: Expression | None, left: tuple[Attribute, ...], right: tuple[Attribute, ...]
-) -> JoinKeys:
+def join_keys(condition: Expression | None, left: tuple[Attribute, ...], right: tuple[Attribute, ...]) -> JoinKeys:
     """Split a join's condition."""
     left_ids, right_ids = _ids(left), _ids(right)
     pairs: list[tuple[Expression, Expression, bool]] = []
@@ -46,9 +44,7 @@ def _ids(attributes: Iterable[Attribute]) -> frozenset[int]:
     return frozenset([a.expr_id for a in attributes])
 
 
-def _pair(
-    part: Expression, left: frozenset[int], right: frozenset[int]
-) -> tuple[Expression, Expression, bool] | None:
+def _pair(part: Expression, left: frozenset[int], right: frozenset[int]) -> tuple[Expression, Expression, bool] | None:
     if not isinstance(part, Call) or part.name not in _EQUALITIES:
         return None
     first, second = part.args

@@ -12,8 +12,19 @@ from typing import Any
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.planning import (
-    aggregate, as_of_join, deduplicate, join, limit, repartition, rows, scan, set_operation, show_string, sort,
-    union, window,
+    aggregate,
+    as_of_join,
+    deduplicate,
+    join,
+    limit,
+    repartition,
+    rows,
+    scan,
+    set_operation,
+    show_string,
+    sort,
+    union,
+    window,
 )  # fmt: skip
 from voltray.driver.planning.fragment import Fragment, StageRunner
 from voltray.driver.planning.statistics import input_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from voltray.driver.plan import logical
@@ -46,8 +47,8 @@ def _spread(planner: Planner, child: Fragment, node: logical.Repartition, count:
     replaced = iter(added)
     keys = tuple([e if isinstance(e, Attribute) else _as_key(next(replaced)) for e in node.expressions])
     if added:
-        items = (*child.output, *added)
-        child = child.map(lambda task: operators.Project(task, items), tuple([*child.output, *map(_as_key, added)]))
+        items: tuple[Alias | Attribute, ...] = (*child.output, *added)
+        child = child.map(lambda task: operators.Project(task, items), (*child.output, *map(_as_key, added)))
     result = run_exchange(planner, child, Exchange(kind, count, keys))
     tasks = tuple([result.read(node.output, i, i) for i in range(count)])
     clustered = tuple([k.expr_id for k in keys]) if kind == "hash" and not added else None
@@ -65,6 +66,6 @@ def _coalesced(planner: Planner, child: Fragment, count: int) -> Fragment:
         return child
     result = run_exchange(planner, child, Exchange("keep", 1))
     edges = [i * tasks // count for i in range(count + 1)]
-    spans = zip(edges, edges[1:], strict=False)
+    spans = itertools.pairwise(edges)
     reads = tuple([result.read_maps(child.output, a, b - 1) for a, b in spans])
     return Fragment(reads, child.output, result.total_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,10 @@ def plan_local_data(planner: Planner, node: logical.LocalData) -> Fragment:
     size = table_bytes(node.data)
     rows = getattr(node.data, "num_rows", None)
     count = _task_count(planner, size // _TASK_BYTES + 1, rows) if rows is not None else 1
-    if count == 1:
+    if count == 1 or rows is None:
         return Fragment((operators.LocalScan(node.attributes, node.data),), node.output, size)
     tasks = [
-        operators.LocalScan(node.attributes, node.data.slice(start, end - start))
-        for start, end in _spans(rows, count)
+        operators.LocalScan(node.attributes, node.data.slice(start, end - start)) for start, end in _spans(rows, count)
     ]
     return Fragment(tuple(tasks), node.output, size)
 
@@ -94,7 +94,7 @@ def _task_count(planner: Planner, by_size: int, rows: int) -> int:
 
 def _spans(rows: int, count: int) -> list[tuple[int, int]]:
     edges = [i * rows // count for i in range(count + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(itertools.pairwise(edges))
 
 
 def _range_part(attribute: Attribute, node: logical.Range, start: int, end: int) -> operators.Operator:

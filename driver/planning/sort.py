@@ -13,8 +13,18 @@ from voltray.proto import operators
 from voltray.proto.expressions import SortOrder, dtype_of
 from voltray.proto.stages import Exchange
 from voltray.proto.types import (
-    ByteType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegerType, LongType,
-    ShortType, StringType, TimestampNTZType, TimestampType,
+    ByteType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -36,9 +46,7 @@ def plan_sort(planner: Planner, node: logical.Sort) -> Fragment:
     return child.map(lambda task: operators.Sort(task, node.orders), node.output)
 
 
-def spread_by_range(
-    planner: Planner, child: Fragment, orders: tuple[SortOrder, ...], count: int | None
-) -> Fragment:
+def spread_by_range(planner: Planner, child: Fragment, orders: tuple[SortOrder, ...], count: int | None) -> Fragment:
     """Rows in as many ranges as ``count`` says or their size suggests; task i's rows come before task i + 1's."""
     if not orders or not isinstance(dtype_of(orders[0]), _RANGE_TYPES):
         return gather(planner, child)
@@ -53,9 +61,7 @@ def spread_by_range(
     exchange = Exchange("range", len(boundaries) + 1, orders[:1], boundaries)
     ranged = run_exchange(planner, kept, exchange)
     spans = groups_of(planner, ranged.bytes) if count is None else _one_each(len(boundaries) + 1)
-    return Fragment(
-        tuple([ranged.read(child.output, a, b) for a, b in spans]), child.output, ranged.total_bytes
-    )
+    return Fragment(tuple([ranged.read(child.output, a, b) for a, b in spans]), child.output, ranged.total_bytes)
 
 
 def _one_each(count: int) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,14 @@ from voltray.proto.types import BooleanType, ByteType, DecimalType, IntegerType,
 
 # Files hold less than what is read from them: columnar formats are compressed and encoded.
 _EXPANSION = {"parquet": 3.0, "orc": 3.0}
-_FIXED_WIDTHS: dict[type, int] = {BooleanType: 1, ByteType: 1, ShortType: 2, IntegerType: 4, LongType: 8, DecimalType: 16}
+_FIXED_WIDTHS: dict[type, int] = {
+    BooleanType: 1,
+    ByteType: 1,
+    ShortType: 2,
+    IntegerType: 4,
+    LongType: 8,
+    DecimalType: 16,
+}
 # More than a row takes: a range is free to split, and a long one in one piece is not streamed.
 _RANGE_ROW_BYTES = 64
 _UNKNOWN_TABLE_BYTES = 64 << 20

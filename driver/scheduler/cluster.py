@@ -99,7 +99,7 @@ class Cluster:
 
         settings = self._settings
         environment = {name: os.environ[name] for name in _FORWARDED if name in os.environ}
-        remote = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(Executor)
+        remote: Any = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(Executor)  # type: ignore[call-overload]
         actor = remote.options(
             num_cpus=settings.executor_cpus,
             max_restarts=0,

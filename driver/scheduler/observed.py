@@ -19,9 +19,7 @@ from voltray.proto.stages import Exchange, Stage
 from voltray.proto.tasks import TaskReport
 
 
-def observed_metrics(
-    stages: QueryStages, plan: LogicalPlan, reports: list[TaskReport]
-) -> tuple[ObservedMetrics, ...]:
+def observed_metrics(stages: QueryStages, plan: LogicalPlan, reports: list[TaskReport]) -> tuple[ObservedMetrics, ...]:
     """The values of every CollectMetrics node of a plan."""
     nodes = [n for n in logical.walk(plan) if isinstance(n, logical.CollectMetrics)]
     return tuple([_observed(stages, node, reports) for node in nodes])
@@ -33,9 +31,7 @@ def _observed(stages: QueryStages, node: logical.CollectMetrics, reports: list[T
     return ObservedMetrics(node.name, node.metrics, row)
 
 
-def _final_row(
-    stages: QueryStages, node: logical.CollectMetrics, tables: list[pa.Table]
-) -> tuple[Any, ...]:
+def _final_row(stages: QueryStages, node: logical.CollectMetrics, tables: list[pa.Table]) -> tuple[Any, ...]:
     buffers = tuple([b for alias in node.metrics for b in buffer_attributes(alias)])
     if tables:
         parts: operators.Operator = operators.LocalScan(

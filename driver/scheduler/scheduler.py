@@ -42,9 +42,7 @@ class Scheduler:
         self._running: dict[str, list[QueryStages]] = {}
         self._lock = threading.Lock()
 
-    def execute(
-        self, plan: LogicalPlan, context: EvaluationContext, *, operation_id: str, user: str
-    ) -> ClientQuery:
+    def execute(self, plan: LogicalPlan, context: EvaluationContext, *, operation_id: str, user: str) -> ClientQuery:
         """A query whose results go to a client; its work starts with the first look at its batches."""
         return ClientQuery(self, plan, context, self._stages(context, operation_id))
 
@@ -78,9 +76,7 @@ class Scheduler:
         stages = self._stages(context, "cache")
         planner = self._planner(context, stages, keep_partitions=_asks_for_partitions(plan))
         fragment = planner.plan_query(plan)
-        stage = Stage(
-            stages.new_stage_id(), fragment.tasks, CacheOutput(fragment.output, cache_id), fragment.output
-        )
+        stage = Stage(stages.new_stage_id(), fragment.tasks, CacheOutput(fragment.output, cache_id), fragment.output)
         self._caches[cache_id] = stages.run_stored(stage, CACHE_PREFIX + cache_id, streaming=planner.streaming)
 
     def uncache(self, cache_id: str) -> None:
@@ -119,9 +115,7 @@ class Scheduler:
         query_id = f"{operation_id or uuid.uuid4()}#{next(self._numbers)}"
         return QueryStages(self.cluster, self._tables, self._caches, context, query_id)
 
-    def _planner(
-        self, context: EvaluationContext, stages: QueryStages, *, keep_partitions: bool = False
-    ) -> Planner:
+    def _planner(self, context: EvaluationContext, stages: QueryStages, *, keep_partitions: bool = False) -> Planner:
         return Planner(self._settings, context, stages, slots=self._slots(), keep_partitions=keep_partitions)
 
 
@@ -172,8 +166,6 @@ class ClientQuery:
         return stored + result.reports
 
 
-def result_output(
-    plan: LogicalPlan, fragment: Fragment, context: EvaluationContext, batch_rows: int
-) -> ResultOutput:
+def result_output(plan: LogicalPlan, fragment: Fragment, context: EvaluationContext, batch_rows: int) -> ResultOutput:
     """How the rows of a plan go to the client."""
     return ResultOutput(plan.output, logical.schema_of(plan), context.time_zone, batch_rows)

@@ -61,7 +61,9 @@ class SlotPool:
     waiting: Counter[str] = field(default_factory=Counter)
     changed: threading.Condition = field(default_factory=threading.Condition)  # re-entrant
 
-    def try_take(self, query_id: str, preferred: int | None = None, avoided: frozenset[int] = frozenset()) -> int | None:
+    def try_take(
+        self, query_id: str, preferred: int | None = None, avoided: frozenset[int] = frozenset()
+    ) -> int | None:
         """A slot's executor if one is free and it is this query's turn."""
         with self.changed:
             if not is_turn(self.state, query_id, self.waiting):

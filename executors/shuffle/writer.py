@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -19,7 +21,7 @@ SAMPLE_ROWS = 2000
 def destination_spans(num_partitions: int, destinations: int) -> tuple[tuple[int, int], ...]:
     """The first and last partition of each destination, neighbours together; (0, -1) where there is none."""
     edges = [d * num_partitions // destinations for d in range(destinations + 1)]
-    return tuple((low, high - 1) for low, high in zip(edges, edges[1:], strict=False))
+    return tuple((low, high - 1) for low, high in itertools.pairwise(edges))
 
 
 def cut(
