@@ -17,6 +17,8 @@ class Executor:
 
     def __init__(self, executor_id: int, cpus: int, environment: Mapping[str, str]) -> None:
         os.environ["POLARS_MAX_THREADS"] = str(cpus)
+        # Polars walks an expression of hundreds of levels on its own threads: 2 MiB of stack kill the process.
+        os.environ.setdefault("RUST_MIN_STACK", str(256 << 20))
         os.environ.update(environment)
         sys.setrecursionlimit(1_000_000)
         from voltray.executors.task_runner import TaskRunner
