@@ -38,15 +38,28 @@ def _typed_literal(parser: SparkParser, this: exp.Expression, to: exp.DataType) 
     return exp.Anonymous(this=TYPED_LITERAL, expressions=[name, this])
 
 
+_NESTED_TYPES = (TokenType.ARRAY, TokenType.MAP, TokenType.STRUCT)
+_BEFORE_NUMBER = (TokenType.COMMA, TokenType.L_PAREN, TokenType.DASH, TokenType.PLUS, TokenType.STAR, TokenType.SLASH)
+
+
+def _parse_extract(parser: SparkParser) -> exp.Expression:
+    """EXTRACT(unit FROM source), the unit as it was written."""
+    unit = parser._parse_var(any_token=True)
+    if not parser._match(TokenType.FROM) and not parser._match(TokenType.COMMA):
+        parser.raise_error("Expected FROM after EXTRACT", parser._prev)
+    return exp.Extract(this=unit, expression=parser._parse_bitwise())
+
+
 class VoltrayParser(SparkParser):
     """Spark's grammar; calls under their own names."""
 
     FUNCTIONS = {}  # noqa: RUF012
     FUNCTION_PARSERS = {  # noqa: RUF012
-        name: SparkParser.FUNCTION_PARSERS[name]
-        for name in SparkParser.FUNCTION_PARSERS
-        if name in _KEPT_FUNCTION_PARSERS
+        **{name: parse for name, parse in SparkParser.FUNCTION_PARSERS.items() if name in _KEPT_FUNCTION_PARSERS},
+        "EXTRACT": _parse_extract,
     }
+    # sqlglot has no node for an unsigned shift: one that Spark's grammar never makes stands for it.
+    BITWISE = {**SparkParser.BITWISE, TokenType.DHASH_ARROW: exp.JSONBExtractScalar}  # noqa: RUF012
     ARRAY_CONSTRUCTORS = {}  # noqa: RUF012
     COLON_IS_VARIANT_EXTRACT = True
     COLON_CHAIN_IS_SINGLE_EXTRACT = True
@@ -65,21 +78,52 @@ class VoltrayDialect(Spark):
 
     def tokenize(self, sql: str, *args: object, **kwargs: object) -> list[Token]:
         """Tokens of the text, numbers with a suffix joined to one token each."""
-        return _join_suffixes(super().tokenize(sql))
+        return _joined(super().tokenize(sql))
 
 
-def _join_suffixes(tokens: list[Token]) -> list[Token]:
-    """sqlglot's tokenizer reads ``1L`` as ``1 :: BIGINT``, three tokens at one place; join them to one."""
+def _joined(tokens: list[Token]) -> list[Token]:
+    """Tokens that sqlglot's tokenizer cuts and Spark's does not, put together again.
+
+    It reads ``1L`` as ``1 :: BIGINT`` (three tokens at one place), ``.5`` as a dot and a number, and ``>>>`` as
+    three signs, which are three closing brackets inside a type alone.
+    """
     joined: list[Token] = []
-    position = 0
+    position, depth = 0, 0
     while position < len(tokens):
         token = tokens[position]
         following = tokens[position + 1 : position + 3]
+        if token.token_type == TokenType.LT and joined and joined[-1].token_type in _NESTED_TYPES:
+            depth += 1
         if token.token_type == TokenType.NUMBER and len(following) == 2 and following[0].start == token.start:
-            text = token.text + following[1].text
-            joined.append(Token(TokenType.UNICODE_STRING, text, token.line, token.col, token.start, token.end))
+            joined.append(_token(TokenType.UNICODE_STRING, token.text + following[1].text, token, token))
+            position += 3
+        elif token.token_type == TokenType.GT and depth:
+            depth -= 1
+            joined.append(token)
+            position += 1
+        elif _are_adjacent([token, *following], TokenType.GT):
+            joined.append(_token(TokenType.DHASH_ARROW, ">>>", token, following[1]))
             position += 3
         else:
             joined.append(token)
             position += 1
+        _join_leading_dot(joined)
     return joined
+
+
+def _token(kind: TokenType, text: str, first: Token, last: Token) -> Token:
+    return Token(kind, text, first.line, first.col, first.start, last.end)
+
+
+def _are_adjacent(tokens: list[Token], kind: TokenType) -> bool:
+    places = [t.start for t in tokens if t.token_type == kind]
+    return len(places) == 3 and places[2] == places[0] + 2
+
+
+def _join_leading_dot(joined: list[Token]) -> None:
+    if len(joined) < 2 or joined[-2].token_type != TokenType.DOT or joined[-2].end + 1 != joined[-1].start:
+        return
+    number, dot = joined[-1], joined[-2]
+    touches = len(joined) > 2 and joined[-3].end + 1 == dot.start and joined[-3].token_type not in _BEFORE_NUMBER
+    if number.token_type in (TokenType.NUMBER, TokenType.UNICODE_STRING) and not touches:
+        joined[-2:] = [_token(number.token_type, "." + number.text, dot, number)]

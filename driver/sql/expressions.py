@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 from sqlglot import exp
@@ -37,8 +38,9 @@ _BINARY: dict[type[exp.Expression], str] = {
     exp.BitwiseAnd: "&",
     exp.BitwiseOr: "|",
     exp.BitwiseXor: "^",
-    exp.BitwiseLeftShift: "shiftleft",
-    exp.BitwiseRightShift: "shiftright",
+    exp.BitwiseLeftShift: "<<",
+    exp.BitwiseRightShift: ">>",
+    exp.JSONBExtractScalar: ">>>",
     exp.DPipe: "concat",
     exp.RegexpLike: "rlike",
     exp.RegexpILike: "rlike",
@@ -245,6 +247,10 @@ def _not(node: exp.Not, text: SqlText) -> Expression:
     inner = node.this
     if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
         return call("isnotnull", convert(inner.this, text), origin=text.origin(node))
+    if isinstance(inner, exp.Like | exp.ILike) and isinstance(inner.expression, exp.Any | exp.All):
+        inner = inner.copy()
+        inner.set("negate", True)
+        return convert(inner, text)
     return call("not", convert(inner, text), origin=text.origin(node))
 
 
@@ -281,10 +287,15 @@ def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -
     child, pattern = convert(node.this, text), node.expression
     extra = () if escape is None else (escape,)
     negated = bool(node.args.get("negate"))
-    if isinstance(pattern, (exp.Any, exp.All)):
+    if isinstance(pattern, exp.Any | exp.All):
         patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
-        kind = "any" if isinstance(pattern, exp.Any) is not negated else "all"
-        found = call(f"{name}_{kind}", child, *convert_all(patterns, text), origin=text.origin(node))
+        if not patterns:
+            raise text.error("Expected something between '(' and ')'", node)
+        # x NOT LIKE ANY (p, q) is true where it is unlike one of them.
+        operator = "or" if isinstance(pattern, exp.Any) else "and"
+        tests: list[Expression] = [call(name, child, convert(p, text), origin=text.origin(node)) for p in patterns]
+        each = [call("not", test) for test in tests] if negated else tests
+        return reduce(lambda left, right: call(operator, left, right), each)
     else:
         found = call(name, child, convert(pattern, text), *extra, origin=text.origin(node))
     return call("not", found, origin=text.origin(node)) if negated else found

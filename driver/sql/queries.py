@@ -290,10 +290,28 @@ def _pivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
 
 def _unpivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
     field = node.args["fields"][0]
-    values = e.convert_all([x.this if isinstance(x, exp.PivotAlias) else x for x in field.expressions], text)
-    names = tuple([v.parts for v in values if isinstance(v, u.UnresolvedAttribute)])
+    values = tuple([_unpivoted(x, text) for x in field.expressions])
+    names = tuple([n for v in values for n in _column_names(v)])
     others = u.UnresolvedStar(except_names=names)
-    return r.Unpivot(child, (others,), values, field.this.name, node.expressions[0].name)
+    targets = node.expressions[0].expressions if isinstance(node.expressions[0], exp.Tuple) else node.expressions
+    if len(targets) > 1:
+        raise text.error("UNPIVOT into several value columns is not supported yet", node)
+    relation: r.Relation = r.Unpivot(child, (others,), values, field.this.name, targets[0].name)
+    if node.args.get("include_nulls"):
+        return relation
+    return r.Filter(relation, e.call("isnotnull", u.UnresolvedAttribute((targets[0].name,))))
+
+
+def _unpivoted(node: exp.Expression, text: SqlText) -> Expression:
+    if isinstance(node, exp.PivotAlias | exp.Alias):
+        return u.UnresolvedAlias(e.convert(node.this, text), (node.args["alias"].name,))
+    return e.convert(node, text)
+
+
+def _column_names(value: Expression) -> list[tuple[str, ...]]:
+    if isinstance(value, u.UnresolvedAlias):
+        return _column_names(value.child)
+    return [value.parts] if isinstance(value, u.UnresolvedAttribute) else []
 
 
 # ---- set operations -------------------------------------------------------------------------------

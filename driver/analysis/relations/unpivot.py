@@ -9,7 +9,7 @@ from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.scope import Resolved, scope_over
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.expressions import UnresolvedStar
+from voltray.driver.plan.expressions import UnresolvedAlias, UnresolvedStar
 from voltray.driver.plan.identifiers import quoted
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import Attribute, Expression, Literal, new_id
@@ -27,7 +27,7 @@ def resolve_unpivot(relation: r.Unpivot, analysis: Analysis) -> Resolved:
     if relation.values is None:
         values = [a for a in child.scope.attributes if a.expr_id not in known]
     else:
-        values = _attributes(relation.values, child, analysis)
+        values = _attributes(tuple([_unaliased(v) for v in relation.values]), child, analysis)
     if not values:
         raise analysis_error("UNPIVOT_REQUIRES_VALUE_COLUMNS", relation.origin)
     ansi = analysis.environment.ansi
@@ -35,9 +35,23 @@ def resolve_unpivot(relation: r.Unpivot, analysis: Analysis) -> Resolved:
     output = [Attribute(new_id(), a.name, a.dtype, a.nullable, a.qualifier, a.metadata) for a in ids]
     output.append(Attribute(new_id(), relation.variable_name, STRING, False))
     output.append(Attribute(new_id(), relation.value_name, dtype, any(v.nullable for v in values)))
-    projections = tuple([(*ids, Literal(v.name, STRING), cast_to(v, dtype, ansi)) for v in values])
+    labels = [v.name for v in values] if relation.values is None else _labels(relation.values, values)
+    pairs = zip(labels, values, strict=True)
+    projections = tuple([(*ids, Literal(label, STRING), cast_to(v, dtype, ansi)) for label, v in pairs])
     plan = logical.Expand(child.plan, projections, tuple(output))
     return Resolved(plan, scope_over(plan.output, child.scope, hidden=()))
+
+
+def _unaliased(expression: Expression) -> Expression:
+    return expression.child if isinstance(expression, UnresolvedAlias) else expression
+
+
+def _labels(expressions: tuple[Expression, ...], values: list[Attribute]) -> list[str]:
+    """What the column of names says for each value column: its alias, or its name."""
+    if len(expressions) != len(values):
+        return [v.name for v in values]
+    pairs = zip(expressions, values, strict=True)
+    return [x.names[0] if isinstance(x, UnresolvedAlias) else v.name for x, v in pairs]
 
 
 def _attributes(expressions: tuple[Expression, ...], child: Resolved, analysis: Analysis) -> list[Attribute]:
@@ -56,9 +70,9 @@ def _attributes(expressions: tuple[Expression, ...], child: Resolved, analysis: 
 
 def _wider(left: DataType, right: DataType, ansi: bool) -> DataType | None:
     """Strings take part in nothing here, whatever the session's mode."""
-    if isinstance(left, StringType) != isinstance(right, StringType) and not isinstance(left, NullType):
-        if not isinstance(right, NullType):
-            return None
+    one_is_null = isinstance(left, NullType) or isinstance(right, NullType)
+    if isinstance(left, StringType) != isinstance(right, StringType) and not one_is_null:
+        return None
     return wider_type(left, right, ansi)
 
 
