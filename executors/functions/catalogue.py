@@ -9,7 +9,7 @@ from voltray.executors.functions import (
     aggregates, arithmetic, array, array_build, bitwise, boolean, collecting, comparison, conditional, csv,
     date_format, date_make, date_part, date_time, encoding, encryption, format_string, generator, hash, higher_order,
     interval, json, map, math, misc, number_format, pretty_string, quantiles, random, regex, rounding, sequence,
-    statistics, string, string_search, string_text, struct, timestamp_zone, url, window,
+    statistics, string, string_search, string_text, struct, timestamp_zone, url, variant, window,
 )  # fmt: skip
 from voltray.executors.functions.registry import Function
 
@@ -55,6 +55,7 @@ FAMILIES = (
     window,
     json,
     csv,
+    variant,
 )
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.compiler import compile_expression
-from voltray.executors.functions import java_format
+from voltray.executors.functions import java_format, variant_text
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import Options
 from voltray.proto.expressions import Attribute, Cast
 from voltray.proto.types import (
     STRING, ArrayType, BinaryType, BooleanType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegralType,
     MapType, NullType, StringType, StructType, TimestampNTZType, TimestampType, UserDefinedType,
-    struct_carrier_names,
+    VariantType, struct_carrier_names,
 )  # fmt: skip
 
 _TIMESTAMP = "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]"
@@ -104,6 +104,10 @@ def json_value(value: pl.Expr, dtype: DataType, options: Options, context: Evalu
             return pl.concat_str([pl.lit("["), joined, pl.lit("]")])
         case MapType():
             return _json_map(value, dtype, options, context)
+        case VariantType():
+            return value.map_batches(
+                lambda s: variant_text.to_json(s, context.time_zone), return_dtype=pl.String, is_elementwise=True
+            )
     return _quoted(rendered_text(value, dtype, options, context, "json"))
 
 
