@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voltray.driver.analysis.environment import Environment
 from voltray.driver.analysis.errors import unsupported
@@ -55,8 +55,8 @@ class Typed:
         return Alias(self.expression, name, new_id(), self.metadata)
 
 
-RelationHandler = Callable[[Relation, "Analysis"], Resolved]
-ExpressionHandler = Callable[[Expression, "ExpressionResolver"], Typed]
+RelationHandler = Callable[[Any, "Analysis"], Resolved]
+ExpressionHandler = Callable[[Any, "ExpressionResolver"], Typed]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,4 +31,4 @@ EXPRESSIONS: Mapping[type, ExpressionHandler] = {
     e.Literal: literal.resolve_literal,
     e.Attribute: literal.resolve_resolved,
     e.Alias: literal.resolve_resolved,
-}  # type: ignore[assignment]
+}

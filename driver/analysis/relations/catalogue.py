@@ -61,4 +61,4 @@ RELATIONS: Mapping[type, RelationHandler] = {
     r.Parse: generate.resolve_parse,
     r.ShowString: show.resolve_show_string,
     r.HtmlString: show.resolve_html_string,
-}  # type: ignore[assignment]
+}
