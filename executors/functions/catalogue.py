@@ -9,7 +9,8 @@ from voltray.executors.functions import (
     aggregates, arithmetic, array, array_build, bitwise, boolean, collecting, comparison, conditional, csv,
     date_format, date_make, date_part, date_time, encoding, encryption, format_string, generator, hash, higher_order,
     interval, json, map, math, misc, number_format, pretty_string, quantiles, random, regex, rounding, sequence,
-    statistics, string, string_search, string_text, struct, timestamp_zone, url, variant, window,
+    statistics, string, string_search, string_text, struct, time_of_day, time_window, timestamp_zone, url, variant,
+    window,
 )  # fmt: skip
 from voltray.executors.functions.registry import Function
 
@@ -56,6 +57,8 @@ FAMILIES = (
     json,
     csv,
     variant,
+    time_of_day,
+    time_window,
 )
 
 
