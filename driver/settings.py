@@ -161,7 +161,6 @@ class Settings:
         65536, parse_positive_count, "Rows in one Arrow batch of a result; batches are cut by size as well."
     )
     max_message_bytes: int = _size("512m", "Largest message taken from a client; a larger one is refused.")
-    planning_threads: int = _setting(4, parse_positive_count, "Threads that analyse and plan queries.")
     log_level: str = _setting("info", parse_log_level, f"One of {', '.join(LOG_LEVELS)}.")
     graceful_stop_seconds: float = _setting(
         10.0, parse_seconds, "Seconds that running queries get to finish when the server stops."
