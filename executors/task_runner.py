@@ -26,6 +26,7 @@ from voltray.proto.tasks import ResultReply, Task, TaskReport, decode_task, with
 
 INLINE_BYTES = 1 << 20
 STREAM_ITEM_BYTES = 4 << 20
+_UNORDERED = ("hash", "range")
 Batch = tuple[int, Any]
 
 
@@ -172,6 +173,7 @@ def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tup
         evaluation=task.context,
         partition_id=task.partition,
         inputs=inputs,
+        ordered=not (isinstance(task.output, Exchange) and task.output.kind in _UNORDERED),
         gate=_gate(flag) if task.streaming else None,
     )
     return compile_operator(_resolved(task.operator, arguments), inputs, context), context

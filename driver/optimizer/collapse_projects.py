@@ -51,13 +51,17 @@ def _merged(upper: logical.Project, lower: logical.Project) -> logical.Project |
     if not computed:
         return logical.Project(lower.child, upper.items)
     uses: Counter[int] = Counter()
+    nested: set[int] = set()
     for item in upper.items:
         if isinstance(item, Attribute):
             uses[item.expr_id] += 1
         else:
-            uses.update(n.expr_id for n in walk(item) if isinstance(n, Attribute))
+            inside = [n.expr_id for n in walk(item) if isinstance(n, Attribute)]
+            uses.update(inside)
+            nested.update(inside)
     for expr_id, value in computed.items():
-        if uses[expr_id] and not _may_move(value, uses[expr_id]):
+        # What is only passed on once moves as it is; what goes into other expressions makes them larger.
+        if (uses[expr_id] > 1 or expr_id in nested) and not _may_move(value, uses[expr_id]):
             return None
     names = {i.expr_id: i for i in lower.items if isinstance(i, Alias)}
     return logical.Project(lower.child, tuple([_moved(i, computed, names) for i in upper.items]))

@@ -66,11 +66,19 @@ def _split(parts: Parts, test: Callable[[Part], bool]) -> tuple[Parts, Parts]:
 
 
 def _filter(node: logical.Filter, parts: Parts) -> LogicalPlan:
-    own = parts_of(node.condition)
-    if all(is_deterministic(p.condition) for p in own):
-        return _pushed(node.child, own + parts)
-    # What is above must see the same rows as before.
-    return filtered(replace(node, child=_pushed(node.child, ())), parts)
+    below: LogicalPlan = node
+    levels = [parts]
+    while isinstance(below, logical.Filter):
+        own = parts_of(below.condition)
+        if not all(is_deterministic(p.condition) for p in own):
+            break
+        levels.append(own)
+        below = below.child
+    merged = tuple([part for level in reversed(levels) for part in level])
+    if isinstance(below, logical.Filter):
+        # What is above a random condition must see the same rows as before.
+        return filtered(replace(below, child=_pushed(below.child, ())), merged)
+    return _pushed(below, merged)
 
 
 def _project(node: logical.Project, parts: Parts) -> LogicalPlan:

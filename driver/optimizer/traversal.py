@@ -68,6 +68,8 @@ def _mapped(value: Any, function: Callable[[Expression], Any]) -> Any:
 
 def has_subquery(expression: Expression) -> bool:
     """Whether a subquery stands anywhere in an expression."""
+    if isinstance(expression, Attribute):
+        return False
     return any(isinstance(node, SUBQUERIES) for node in walk_expression(expression))
 
 

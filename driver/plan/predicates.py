@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
 
 from voltray.proto.expressions import (
     Alias,
@@ -18,6 +19,8 @@ from voltray.proto.expressions import (
 )  # fmt: skip
 from voltray.proto.types import BOOLEAN
 
+# More parts than this are paired up rather than chained.
+_FLAT = 16
 TRUE = Literal(True, BOOLEAN)
 FALSE = Literal(False, BOOLEAN)
 
@@ -38,11 +41,14 @@ def conjuncts(condition: Expression | None) -> tuple[Expression, ...]:
 
 
 def conjunction(parts: Iterable[Expression]) -> Expression | None:
-    """All of the parts, or None where there are none."""
-    whole: Expression | None = None
-    for part in parts:
-        whole = part if whole is None else call_and(whole, part)
-    return whole
+    """All of the parts in order, or None where there are none; many of them as a tree that is not deep."""
+    level = list(parts)
+    if len(level) <= _FLAT:
+        return reduce(call_and, level) if level else None
+    while len(level) > 1:
+        pairs = [call_and(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
+        level = pairs + level[len(pairs) * 2 :]
+    return level[0]
 
 
 def call_and(left: Expression, right: Expression) -> Expression:

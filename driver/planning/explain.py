@@ -15,10 +15,26 @@ from voltray.proto import operators
 from voltray.proto.expressions import Expression
 from voltray.proto.operators import Operator, PartitionRead
 from voltray.proto.stages import Exchange, Stage
-from voltray.proto.tasks import PartitionKey
+from voltray.proto.tasks import BufferAttribute, PartitionKey
 
 _LONGEST = 25
-_HIDDEN = frozenset(("child", "left", "right", "children", "data", "child_output", "child_outputs", "schema", "names"))
+_HIDDEN = frozenset(
+    (
+        "child",
+        "left",
+        "right",
+        "children",
+        "data",
+        "child_output",
+        "child_outputs",
+        "left_output",
+        "right_output",
+        "schema",
+        "partition_schema",
+        "names",
+        "key",
+    )
+)
 
 
 @dataclass(slots=True)
@@ -38,7 +54,7 @@ class NotingRunner:
         assert isinstance(stage.output, Exchange)
         count = stage.output.num_partitions
         zeros = (0,) * len(stage.tasks)
-        return StageResult(str(stage.stage_id), (1,) * count, (1,) * count, zeros, zeros)
+        return StageResult(str(stage.stage_id), (1,) * count, (1,) * count, zeros, zeros, is_guess=True)
 
     def cached(self, cache_id: str) -> StageResult:
         """What a cache holds."""
@@ -117,4 +133,6 @@ def _value(name: str, value: Any) -> str:
 
 
 def _item(value: Any) -> str:
+    if isinstance(value, BufferAttribute):
+        return value.column
     return expression_text(value) if isinstance(value, Expression) else str(value)

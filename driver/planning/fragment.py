@@ -50,6 +50,8 @@ class StageResult:
     """Rows of each task."""
     map_bytes: tuple[int, ...]
     samples: tuple[Any, ...] = ()
+    is_guess: bool = False
+    """Nothing ran: the plan is only to be shown."""
 
     @property
     def total_bytes(self) -> int:

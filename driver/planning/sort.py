@@ -55,7 +55,7 @@ def spread_by_range(planner: Planner, child: Fragment, orders: tuple[SortOrder, 
         everything = result.read_maps(child.output, 0, len(child.tasks) - 1)
         return Fragment((everything,), child.output, result.total_bytes)
     wanted = count or number_of_partitions(planner, result.total_bytes)
-    boundaries = boundaries_of(result, wanted)
+    boundaries = range(wanted - 1) if result.is_guess else boundaries_of(result, wanted)
     if not len(boundaries):
         return gather(planner, kept)
     exchange = Exchange("range", len(boundaries) + 1, orders[:1], boundaries)

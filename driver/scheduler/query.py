@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,16 +73,34 @@ class QueryScheduler(Protocol):
         """Run to the end and return a table in carrier types, columns named ``#id``."""
         ...
 
-    def write(self, plan: LogicalPlan, context: EvaluationContext, specification: Any, *, operation_id: str) -> Any:
+    def write(
+        self,
+        plan: LogicalPlan,
+        context: EvaluationContext,
+        specification: Any,
+        *,
+        operation_id: str,
+        on_observed: Callable[[tuple[ObservedMetrics, ...]], None] | None = None,
+    ) -> Any:
         """Run with a WriteOutput; returns the writer's task reports in order, for the commit in the driver."""
         ...
 
-    def cache(self, plan: LogicalPlan, context: EvaluationContext, cache_id: str) -> None:
+    def cache(
+        self, plan: LogicalPlan, context: EvaluationContext, cache_id: str, *, operation_id: str = "cache"
+    ) -> None:
         """Compute a plan and keep its partitions on the executors under an id."""
         ...
 
     def uncache(self, cache_id: str) -> None:
         """Let a cache go."""
+        ...
+
+    def progress(self, operation_id: str) -> tuple[StageProgress, ...]:
+        """Where the writes and caches under way for an operation stand."""
+        ...
+
+    def cancel(self, operation_id: str) -> None:
+        """Stop the writes and caches under way for an operation."""
         ...
 
     def explain(self, plan: LogicalPlan, context: EvaluationContext) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,7 +59,13 @@ class Scheduler:
         return whole.select([a.column for a in fragment.output]) if fragment.output else whole
 
     def write(
-        self, plan: LogicalPlan, context: EvaluationContext, specification: Any, *, operation_id: str
+        self,
+        plan: LogicalPlan,
+        context: EvaluationContext,
+        specification: Any,
+        *,
+        operation_id: str,
+        on_observed: Callable[[tuple[ObservedMetrics, ...]], None] | None = None,
     ) -> tuple[Any, ...]:
         """Run a plan whose rows are written; the reports of its tasks, in order."""
         stages = self._stages(context, operation_id)
@@ -69,15 +75,23 @@ class Scheduler:
             output = WriteOutput(fragment.output, specification)
             stage = Stage(stages.new_stage_id(), fragment.tasks, output, fragment.output)
             stored = stages.run_stored(stage, str(stage.stage_id), streaming=planner.streaming)
+            if on_observed is not None:
+                reports = [o.report for s in (*stages.stages.values(), stored) for o in s.outcomes]
+                on_observed(observed_metrics(stages, plan, list({id(r): r for r in reports}.values())))
             return tuple([outcome.report.written for outcome in stored.outcomes])
 
-    def cache(self, plan: LogicalPlan, context: EvaluationContext, cache_id: str) -> None:
+    def cache(
+        self, plan: LogicalPlan, context: EvaluationContext, cache_id: str, *, operation_id: str = "cache"
+    ) -> None:
         """Compute a plan and keep its partitions under an id."""
-        stages = self._stages(context, "cache")
-        planner = self._planner(context, stages, keep_partitions=_asks_for_partitions(plan))
-        fragment = planner.plan_query(plan)
-        stage = Stage(stages.new_stage_id(), fragment.tasks, CacheOutput(fragment.output, cache_id), fragment.output)
-        self._caches[cache_id] = stages.run_stored(stage, CACHE_PREFIX + cache_id, streaming=planner.streaming)
+        stages = self._stages(context, operation_id)
+        with self._cancellable(operation_id, stages):
+            planner = self._planner(context, stages, keep_partitions=_asks_for_partitions(plan))
+            fragment = planner.plan_query(plan)
+            output = CacheOutput(fragment.output, cache_id)
+            stage = Stage(stages.new_stage_id(), fragment.tasks, output, fragment.output)
+            source = CACHE_PREFIX + cache_id
+            self._caches[cache_id] = stages.run_stored(stage, source, streaming=planner.streaming)
 
     def uncache(self, cache_id: str) -> None:
         """Let a cache go."""
@@ -86,6 +100,11 @@ class Scheduler:
     def explain(self, plan: LogicalPlan, context: EvaluationContext) -> str:
         """The stages of a plan with their exchanges, as text."""
         return explain_plan(plan, context, self._settings, self._slots(), self._cached_result)
+
+    def progress(self, operation_id: str) -> tuple[StageProgress, ...]:
+        """Where the writes and caches under way for an operation stand."""
+        running = tuple(self._running.get(operation_id, ()))
+        return tuple([p for stages in running for _, p in sorted(stages.progress.copy().items())])
 
     def cancel(self, operation_id: str) -> None:
         """Stop the writes and caches under way for an operation."""
