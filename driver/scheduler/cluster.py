@@ -123,6 +123,9 @@ class Cluster:
             raise RuntimeError(f"Ray did not place {wanted} in time; the cluster has {has:g} CPUs") from None
 
 
+START_ATTEMPTS = 3
+
+
 def start_cluster(settings: Settings) -> Cluster:
     """Start or join Ray, and start the executors."""
     import ray
@@ -136,14 +139,30 @@ def start_cluster(settings: Settings) -> Cluster:
     if settings.ray_address:
         ray.init(address=settings.ray_address, namespace=f"voltray-{time.time_ns()}", **quiet)
         return Cluster(settings, owns_ray=True)
-    ray.init(
-        address="local",
-        num_cpus=settings.executors * settings.executor_cpus,
-        object_store_memory=settings.object_store_memory,
-        include_dashboard=False,
-        **quiet,
-    )
+    _start_local_ray(settings, quiet)
     return Cluster(settings, owns_ray=True)
+
+
+def _start_local_ray(settings: Settings, quiet: dict[str, Any]) -> None:
+    """Start a Ray of one node. On a busy machine Ray now and then gives up waiting for its own node: try again."""
+    import ray
+
+    for attempt in range(START_ATTEMPTS):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=settings.executors * settings.executor_cpus,
+                object_store_memory=settings.object_store_memory,
+                include_dashboard=False,
+                **quiet,
+            )
+        except Exception as failure:
+            if attempt + 1 == START_ATTEMPTS or "timed out during startup" not in str(failure):
+                raise
+            logging.getLogger(__name__).warning("Ray did not start in time; trying again")
+            ray.shutdown()
+        else:
+            return
 
 
 def _nodes() -> list[str]:
