@@ -75,7 +75,7 @@ def _joined(evaluation: Evaluation, value: pl.Expr, *rest: pl.Expr) -> pl.Expr:
     assert isinstance(call, AggregateCall)
     delimiter = call.args[1].value if len(call.args) > 1 and isinstance(call.args[1], Literal) else None
     if isinstance(call.dtype, BinaryType):
-        glue = delimiter or b""
+        glue = delimiter.encode() if isinstance(delimiter, str) else delimiter or b""
         joined = value.drop_nulls().implode().map_batches(
             lambda lists: pl.Series([glue.join(v) for v in lists.to_list()], dtype=pl.Binary),
             return_dtype=pl.Binary,

@@ -1,4 +1,4 @@
-"""Spark's random numbers (XORShiftRandom): whole columns of them, from any position on.
+"""Spark's random doubles (XORShiftRandom) from any position on, for rows that come in pieces.
 
 The generator's step is linear over bits, so the states 2^k steps on are found by tables of bytes, and n states by
 doubling what is known.
@@ -11,15 +11,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from voltray.executors.functions.java_random import first_state
+
 Words = NDArray[np.uint64]
-_MASK = (1 << 64) - 1
-_ARRAY_SEED = 0x3C074A61
 _UNIT = 1.0 / (1 << 53)
 
 
 def random_doubles(seed: int, start: int, count: int) -> NDArray[np.float64]:
     """Doubles number ``start`` and on, as nextDouble() of a generator with this seed gives them."""
-    states = _states(_hashed(seed), 2 * start, 2 * count)
+    states = _states(first_state(seed), 2 * start, 2 * count)
     high = states[0::2] & np.uint64((1 << 26) - 1)
     low = states[1::2] & np.uint64((1 << 27) - 1)
     return ((high << np.uint64(27)) + low).astype(np.float64) * _UNIT
@@ -69,26 +69,3 @@ def _apply(tables: Words, states: Words) -> Words:
     for byte in range(8):
         result ^= tables[byte][(states >> np.uint64(8 * byte)) & np.uint64(255)]
     return result
-
-
-def _hashed(seed: int) -> int:
-    data = (seed & _MASK).to_bytes(8, "big")
-    low = _murmur3(data, _ARRAY_SEED)
-    high = _murmur3(data, low)
-    return (high << 32 | low) & _MASK
-
-
-def _murmur3(data: bytes, seed: int) -> int:
-    """MurmurHash3 of whole words, as Scala's library has it."""
-    word_mask = 0xFFFFFFFF
-    value = seed
-    for position in range(0, len(data), 4):
-        word = int.from_bytes(data[position : position + 4], "little") * 0xCC9E2D51 & word_mask
-        word = (word << 15 | word >> 17) & word_mask
-        value ^= word * 0x1B873593 & word_mask
-        value = (value << 13 | value >> 19) & word_mask
-        value = (value * 5 + 0xE6546B64) & word_mask
-    value ^= len(data)
-    value = (value ^ value >> 16) * 0x85EBCA6B & word_mask
-    value = (value ^ value >> 13) * 0xC2B2AE35 & word_mask
-    return value ^ value >> 16
