@@ -102,11 +102,7 @@ def _integer_columns(operator: str, dtype: pl.DataType, mode: EvalMode) -> Calla
         first, second = bounds_of(a), bounds_of(b)
         if first is None or second is None:
             return True
-        return (
-            _product_fits(first, second, limits)
-            if operator == "*"
-            else _sum_fits(first, second, sign, limits)
-        )
+        return _product_fits(first, second, limits) if operator == "*" else _sum_fits(first, second, sign, limits)
 
     def run(rows: Rows, a: pl.Series, b: pl.Series) -> pl.Series:
         if fits(a, b):
@@ -152,9 +148,7 @@ def _binary(operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr
             assert isinstance(target, DecimalType)
             if operator == "*":
                 return evaluation.columnwise(multiply_columns(a, b, target, mode), left, right)
-            return evaluation.columnwise(
-                add_columns(1 if operator == "+" else -1, a, b, target, mode), left, right
-            )
+            return evaluation.columnwise(add_columns(1 if operator == "+" else -1, a, b, target, mode), left, right)
         case (FloatType() | DoubleType(), _):
             return _PLAIN[operator](left, right)
         case (IntegralType(), _):
@@ -175,9 +169,7 @@ def _binary(operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr
     )
 
 
-def _integers(
-    operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr, mode: EvalMode
-) -> pl.Expr:
+def _integers(operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr, mode: EvalMode) -> pl.Expr:
     dtype = carrier(evaluation.call.dtype)
     if mode is EvalMode.LEGACY or _cannot_overflow(operator, evaluation.call.args, limits_of(dtype)):
         return _PLAIN[operator](left, right)
@@ -221,9 +213,7 @@ def _interval_columns(operator: str, dtype: pl.DataType, mode: EvalMode) -> Call
     return run
 
 
-def _calendar_sum(
-    operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr, mode: EvalMode
-) -> pl.Expr:
+def _calendar_sum(operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr, mode: EvalMode) -> pl.Expr:
     fields = (("months", pl.Int32()), ("days", pl.Int32()), ("microseconds", pl.Int64()))
     parts = [
         evaluation.columnwise(
@@ -243,9 +233,7 @@ def remainder_by_zero() -> SparkError:
     return spark_error("REMAINDER_BY_ZERO", ErrorKind.ARITHMETIC, config='"spark.sql.ansi.enabled"')
 
 
-def _without_zero(
-    evaluation: Evaluation, left: pl.Expr, right: pl.Expr, error: Callable[[], SparkError]
-) -> pl.Expr:
+def _without_zero(evaluation: Evaluation, left: pl.Expr, right: pl.Expr, error: Callable[[], SparkError]) -> pl.Expr:
     """The divisor with zeros refused (ANSI) or made NULL; a NULL dividend never raises."""
     divisor = evaluation.call.args[1]
     if isinstance(divisor, Literal) and divisor.value is not None and divisor.value != 0:
@@ -288,9 +276,7 @@ def _integral_divide(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> p
     bad = (safe == -1) & (left == INTEGER_LIMITS[pl.Int64][0])
     if mode_of(evaluation) is EvalMode.TRY:
         return pl.when(bad).then(None).otherwise(quotient)
-    return evaluation.checked(
-        quotient, bad, lambda: overflow_error("Overflow in integral divide", "try_divide")
-    )
+    return evaluation.checked(quotient, bad, lambda: overflow_error("Overflow in integral divide", "try_divide"))
 
 
 def _is_positive(expression: Expression) -> bool:
@@ -302,9 +288,7 @@ def _long_from_wide(evaluation: Evaluation, wide: pl.Expr) -> pl.Expr:
     result = wide.cast(pl.Int64, strict=False)
     bad = (wide < pl.lit(low, pl.Int128)) | (wide > pl.lit(high, pl.Int128))
     if mode_of(evaluation) is EvalMode.ANSI:
-        return evaluation.checked(
-            result, bad, lambda: overflow_error("Overflow in integral divide", "try_divide")
-        )
+        return evaluation.checked(result, bad, lambda: overflow_error("Overflow in integral divide", "try_divide"))
     return result
 
 
@@ -412,9 +396,7 @@ def infix(symbol: str) -> Callable[[tuple[str, ...]], str]:
     return lambda names: f"({names[0]} {symbol} {names[1]})"
 
 
-def _operator(
-    symbol: str, accepts: Accept, body: Any, result: Any = None, name: str | None = None
-) -> Function:
+def _operator(symbol: str, accepts: Accept, body: Any, result: Any = None, name: str | None = None) -> Function:
     return Function(
         names=(name or symbol,),
         signature=_two(accepts),
@@ -435,20 +417,12 @@ FUNCTIONS: tuple[Function, ...] = (
     _operator("%", _NUMBER, partial(_remainder, False)),
     _operator("div", _INTEGRAL, _integral_divide, LONG),
     Function(("mod",), _two(_NUMBER), _result_of("%"), partial(_remainder, False), nullable=always_nullable),
-    Function(
-        ("pmod",), _two(_NUMBER), _result_of("pmod"), partial(_remainder, True), nullable=always_nullable
-    ),
+    Function(("pmod",), _two(_NUMBER), _result_of("pmod"), partial(_remainder, True), nullable=always_nullable),
     Function(("try_add",), _two(_OPERAND), _result_of("+"), partial(_binary, "+"), nullable=always_nullable),
-    Function(
-        ("try_subtract",), _two(_OPERAND), _result_of("-"), partial(_binary, "-"), nullable=always_nullable
-    ),
-    Function(
-        ("try_multiply",), _two(_NUMBER), _result_of("*"), partial(_binary, "*"), nullable=always_nullable
-    ),
+    Function(("try_subtract",), _two(_OPERAND), _result_of("-"), partial(_binary, "-"), nullable=always_nullable),
+    Function(("try_multiply",), _two(_NUMBER), _result_of("*"), partial(_binary, "*"), nullable=always_nullable),
     Function(("try_divide",), _two(_FRACTION), _result_of("/"), _divide, nullable=always_nullable),
-    Function(
-        ("try_mod",), _two(_NUMBER), _result_of("%"), partial(_remainder, False), nullable=always_nullable
-    ),
+    Function(("try_mod",), _two(_NUMBER), _result_of("%"), partial(_remainder, False), nullable=always_nullable),
     Function(("negative",), _ONE, _same_as_first, _negative),
     Function(("positive",), _ONE, _same_as_first, _positive, display=lambda names: f"(+ {names[0]})"),
     Function(("abs",), _ONE, _same_as_first, _absolute),

@@ -124,7 +124,7 @@ def _first_type(args: tuple[Expression, ...]) -> DataType:
     return dtype_of(args[0])
 
 
-_INTEGRAL = Accept((IntegralType,), (), '"INTEGRAL"', common="T")
+_INTEGRAL = Accept((IntegralType,), (LONG,), '"INTEGRAL"', common="T")
 _ONE_INTEGRAL = Accept((IntegralType,), (), '"INTEGRAL"')
 _COUNTED = Accept((IntegralType, BooleanType), (), '("INTEGRAL" or "BOOLEAN")')
 _SHIFTED = Accept((IntegerType, LongType), (INTEGER, LONG), '("INT" or "BIGINT")')

@@ -66,7 +66,5 @@ _BOTH = parameters(("left", BOOLEAN_INPUT), ("right", BOOLEAN_INPUT))
 FUNCTIONS: tuple[Function, ...] = (
     Function(("and",), _BOTH, BOOLEAN, lazy_body=_and, display=lambda n: f"({n[0]} AND {n[1]})"),
     Function(("or",), _BOTH, BOOLEAN, lazy_body=_or, display=lambda n: f"({n[0]} OR {n[1]})"),
-    Function(
-        ("not", "!"), parameters(("expr", BOOLEAN_INPUT)), BOOLEAN, _not, display=lambda n: f"(NOT {n[0]})"
-    ),
+    Function(("not", "!"), parameters(("expr", BOOLEAN_INPUT)), BOOLEAN, _not, display=lambda n: f"(NOT {n[0]})"),
 )

@@ -37,9 +37,7 @@ CASTS: dict[tuple[type[DataType], type[DataType]], Conversion] = {
 }
 
 
-def cast(
-    evaluation: Evaluation, value: pl.Expr, source: DataType, target: DataType, mode: EvalMode
-) -> pl.Expr:
+def cast(evaluation: Evaluation, value: pl.Expr, source: DataType, target: DataType, mode: EvalMode) -> pl.Expr:
     """Values of one type as another."""
     if same_type(source, target):
         return value
@@ -70,9 +68,7 @@ def cast(
     return conversion(Casting(evaluation, source, target, mode), value)
 
 
-def _nested(
-    evaluation: Evaluation, value: pl.Expr, source: DataType, target: DataType, mode: EvalMode
-) -> pl.Expr:
+def _nested(evaluation: Evaluation, value: pl.Expr, source: DataType, target: DataType, mode: EvalMode) -> pl.Expr:
     """Part by part; rows that Spark would not reach are NULL from the start, so that their parts can't raise."""
     guard = evaluation.guard
     if guard is not None and guard is not NEVER:
@@ -93,9 +89,7 @@ def _nested(
     raise AssertionError(f"{source} and {target} are not nested alike")
 
 
-def _structs(
-    evaluation: Evaluation, value: pl.Expr, source: StructType, target: StructType, mode: EvalMode
-) -> pl.Expr:
+def _structs(evaluation: Evaluation, value: pl.Expr, source: StructType, target: StructType, mode: EvalMode) -> pl.Expr:
     names = zip(struct_carrier_names(source), struct_carrier_names(target), strict=True)
     fields = zip(names, source.fields, target.fields, strict=True)
     parts = [

@@ -100,9 +100,7 @@ def string_to_timestamp(casting: Casting, value: pl.Expr) -> pl.Expr:
     zone = casting.time_zone
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
-        return casting.refuse_nulls(
-            rows, read_timestamps(column, zone, casting.evaluation.context.now_micros), column
-        )
+        return casting.refuse_nulls(rows, read_timestamps(column, zone, casting.evaluation.context.now_micros), column)
 
     return casting.columnwise(run, value)
 
@@ -191,9 +189,7 @@ def _read_bare_time(text: str) -> Parts | None:
     return None if micros is None else (None, micros, _zone_text(zone))
 
 
-def _micros_of_day(
-    hour: str | None, minute: str | None, second: str | None, fraction: str | None
-) -> int | None:
+def _micros_of_day(hour: str | None, minute: str | None, second: str | None, fraction: str | None) -> int | None:
     h, m, s = int(hour or 0), int(minute or 0), int(second or 0)
     if h > 23 or m > 59 or s > 59:
         return None

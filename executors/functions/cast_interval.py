@@ -50,9 +50,7 @@ def integral_to_interval(casting: Casting, value: pl.Expr) -> pl.Expr:
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         wide = column.cast(pl.Int128) * pl.Series([unit], dtype=pl.Int128)
         bad = (wide < pl.Series([low], dtype=pl.Int128)) | (wide > pl.Series([high], dtype=pl.Int128))
-        return casting.settle(rows, wide.cast(counter, strict=False), bad, column).cast(
-            carrier(casting.target)
-        )
+        return casting.settle(rows, wide.cast(counter, strict=False), bad, column).cast(carrier(casting.target))
 
     return casting.columnwise(run, value)
 
@@ -122,17 +120,13 @@ def _day_time_pattern(start: int, end: int) -> re.Pattern[str]:
     names = _DAY_TIME[start : end + 1]
     body = _NUMBERS[names[0]] + "".join(_LATER[n] for n in names[1:])
     unit = names[0] if start == end else f"{names[0]} TO {names[-1]}"
-    return re.compile(
-        rf"(?:{_SIGN}{body}|INTERVAL\s+{_SIGN}'{_SIGN}{body}'\s+{unit})", re.IGNORECASE | re.ASCII
-    )
+    return re.compile(rf"(?:{_SIGN}{body}|INTERVAL\s+{_SIGN}'{_SIGN}{body}'\s+{unit})", re.IGNORECASE | re.ASCII)
 
 
 def _year_month_pattern(start: int, end: int) -> re.Pattern[str]:
     body = r"(\d+)" if start == end else r"(\d+)-(\d+)"
     unit = _YEAR_MONTH[start] if start == end else "YEAR TO MONTH"
-    return re.compile(
-        rf"(?:{_SIGN}{body}|INTERVAL\s+{_SIGN}'{_SIGN}{body}'\s+{unit})", re.IGNORECASE | re.ASCII
-    )
+    return re.compile(rf"(?:{_SIGN}{body}|INTERVAL\s+{_SIGN}'{_SIGN}{body}'\s+{unit})", re.IGNORECASE | re.ASCII)
 
 
 def _matched(pattern: re.Pattern[str], count: int, text: str) -> tuple[int, list[str]] | None:

@@ -117,15 +117,9 @@ def decimal_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         whole = unscaled_of(column)
         if divisor > 1:
-            whole = (
-                whole.to_frame("x")
-                .select(integer_quotient(pl.col("x"), pl.lit(divisor, pl.Int128)))
-                .to_series()
-            )
+            whole = whole.to_frame("x").select(integer_quotient(pl.col("x"), pl.lit(divisor, pl.Int128))).to_series()
         if casting.mode is EvalMode.LEGACY:
-            return whole.cast(pl.Int64, wrap_numerical=True).cast(
-                carrier(casting.target), wrap_numerical=True
-            )
+            return whole.cast(pl.Int64, wrap_numerical=True).cast(carrier(casting.target), wrap_numerical=True)
         return narrowed(casting, rows, whole, column)
 
     return casting.columnwise(run, value)
@@ -147,9 +141,7 @@ def integral_to_decimal(casting: Casting, value: pl.Expr) -> pl.Expr:
     width = _DIGITS[type(casting.source)]
     certain = target.precision - target.scale >= width
     if certain:
-        numbers = (
-            value.cast(pl.Int128) if not isinstance(casting.source, BooleanType) else value.cast(pl.Int8)
-        )
+        numbers = value.cast(pl.Int128) if not isinstance(casting.source, BooleanType) else value.cast(pl.Int8)
         factor = pl.lit(10**target.scale, pl.Int128)
         exact = numbers.cast(pl.Int128) * factor if target.scale else numbers.cast(pl.Int128)
         return exact.reinterpret(dtype=carrier(target))

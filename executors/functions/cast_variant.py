@@ -110,7 +110,9 @@ class VariantColumns:
         bad = ~known & np.array([v is not None for v in values], dtype=bool)
         columns = []
         for name, field in zip(struct_carrier_names(target), target.fields, strict=True):
-            inner, wrong = self.column([v.get(field.name) if isinstance(v, dict) else None for v in values], field.dataType)
+            inner, wrong = self.column(
+                [v.get(field.name) if isinstance(v, dict) else None for v in values], field.dataType
+            )
             bad |= wrong
             columns.append(inner.alias(name))
         whole = pl.DataFrame(columns).to_struct("struct")

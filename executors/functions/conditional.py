@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.comparison import compare
-from voltray.executors.functions.evaluation import NEVER, Evaluation
+from voltray.executors.functions.evaluation import NEVER, Evaluation, Rows, columnwise
 from voltray.executors.functions.raising import may_raise
 from voltray.executors.functions.registry import (
     ANY,
@@ -41,10 +41,34 @@ def _choose(evaluation: Evaluation, branches: Branches, otherwise: Expression | 
         last = pl.lit(None, carrier(evaluation.call.dtype))
     else:
         last = evaluation.compile(otherwise, _none_held(evaluation, before) if may_raise(otherwise) else None)
+    values = [value for _, value in branches] + ([] if otherwise is None else [otherwise])
+    if any(may_raise(v) for v in (*values, *before[1:])):
+        return chosen_outside(evaluation, compiled, last)
+    return _chain(compiled, last)
+
+
+def _chain(branches: list[tuple[pl.Expr, pl.Expr]], last: pl.Expr) -> pl.Expr:
     chain: Any = pl
-    for test, chosen in compiled:
+    for test, chosen in branches:
         chain = chain.when(test).then(chosen)
-    return chain.otherwise(last)
+    return chain.otherwise(last)  # type: ignore[no-any-return]
+
+
+def chosen_outside(evaluation: Evaluation, branches: list[tuple[pl.Expr, pl.Expr]], last: pl.Expr) -> pl.Expr:
+    """CASE over branches that were evaluated whole.
+
+    Polars evaluates the branches of its own ``when`` on columns nulled where another branch is taken: there a guard
+    that asks "was the condition before not true?" would hold for the wrong rows.
+    """
+
+    def run(rows: Rows, *columns: pl.Series) -> pl.Series:
+        names = [str(i) for i in range(len(columns))]
+        frame = pl.DataFrame([c.alias(n) for n, c in zip(names, columns, strict=True)])
+        pairs = [(pl.col(t), pl.col(v)) for t, v in zip(names[0:-1:2], names[1:-1:2], strict=True)]
+        return frame.select(_chain(pairs, pl.col(names[-1]))).to_series()
+
+    parts = [part for branch in branches for part in branch]
+    return columnwise(run, None, (*parts, last), carrier(evaluation.call.dtype))
 
 
 def _none_held(evaluation: Evaluation, conditions: list[Expression]) -> pl.Expr | None:
@@ -78,6 +102,9 @@ def _coalesce(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
             missing = [evaluation.compile(a, NEVER).is_null() for a in args[:position]]
             guard = pl.all_horizontal(missing) if len(missing) > 1 else missing[0]
         compiled.append(evaluation.compile(value, guard))
+    if any(may_raise(a) for a in args[1:]):
+        branches = [(value.is_not_null(), value) for value in compiled[:-1]]
+        return chosen_outside(evaluation, branches, compiled[-1])
     return pl.coalesce(compiled) if len(compiled) > 1 else compiled[0]
 
 
@@ -87,7 +114,10 @@ def _nvl2(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
     quiet = evaluation.compile(tested, NEVER)
     first = evaluation.compile(value, quiet.is_not_null() if may_raise(value) else None)
     second = evaluation.compile(otherwise, quiet.is_null() if may_raise(otherwise) else None)
-    return pl.when(present.is_not_null()).then(first).otherwise(second)
+    branches = [(present.is_not_null(), first)]
+    if may_raise(value) or may_raise(otherwise):
+        return chosen_outside(evaluation, branches, second)
+    return _chain(branches, second)
 
 
 def _nullif(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:

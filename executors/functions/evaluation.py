@@ -103,9 +103,7 @@ class Evaluation:
                 return value.new_from_index(0, min(longest, len(flags)))
             return value
 
-        return pl.map_batches(
-            [value, bad_rows, *shown], check, is_elementwise=True, return_dtype=pl.dtype_of(value)
-        )
+        return pl.map_batches([value, bad_rows, *shown], check, is_elementwise=True, return_dtype=pl.dtype_of(value))
 
     def columnwise(
         self, function: Callable[..., pl.Series], *arguments: pl.Expr, dtype: pl.DataType | None = None

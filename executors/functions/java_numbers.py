@@ -59,9 +59,7 @@ def _scientific(text: pl.Expr) -> pl.Expr:
     sign = pl.when(text.str.starts_with("-")).then(pl.lit("-")).otherwise(pl.lit(""))
     parts = text.str.strip_chars_start("-").str.split_exact("e", 1)
     mantissa = parts.struct.field("field_0")
-    exponent = (
-        parts.struct.field("field_1").str.strip_chars_start("+").cast(pl.Int32, strict=False).fill_null(0)
-    )
+    exponent = parts.struct.field("field_1").str.strip_chars_start("+").cast(pl.Int32, strict=False).fill_null(0)
     halves = mantissa.str.split_exact(".", 1)
     whole = halves.struct.field("field_0")
     fraction = halves.struct.field("field_1").fill_null("")

@@ -43,6 +43,8 @@ class Pattern:
     python: Any
     groups: int
     has_end_anchor: bool
+    may_be_empty: bool
+    """Whether it can match nothing: the engines step on differently after an empty match."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,9 @@ def java_pattern(text: str, flags: str = "") -> Pattern:
     except (regex.error, RecursionError, OverflowError) as error:
         raise UnreadablePatternError(str(error)) from error
     usable = reader.simple and _rust_takes(prefix + rust)
-    return Pattern(prefix + rust if usable else None, compiled, compiled.groups, reader.anchored)
+    return Pattern(
+        prefix + rust if usable else None, compiled, compiled.groups, reader.anchored, compiled.search("") is not None
+    )
 
 
 def _rust_takes(pattern: str) -> bool:
@@ -148,6 +152,9 @@ def _inline_flags(reader: _Reader) -> None:
     if "s" in flags or "m" in flags:
         # . and $ have been written out for Java's defaults: leave these flags to Python, spelled as Java means them
         _with_flags(reader, flags, reader.text[end])
+        return
+    if "i" in flags and not reader.text.isascii():  # Java folds the case of ASCII letters alone
+        reader.only_python(f"(?a{''.join(f for f in flags if f in 'ix')}{reader.text[end]}")
         return
     kept = "".join(f for f in flags if f in "ix-").rstrip("-")
     opening = f"(?{kept}{reader.text[end]}" if kept else ("(?:" if reader.text[end] == ":" else "")

@@ -59,3 +59,46 @@ def cbrt(x: Doubles) -> Doubles:
         r = size / (t * t)
         t = t + t * ((r - t) / (t + t + r))
         return np.where((size == 0) | ~np.isfinite(size), x, np.copysign(t, x))
+
+
+_EXPM1_POLYNOMIAL = (
+    -2.01099218183624371326e-07, 4.00821782732936239552e-06, -7.93650757867487942473e-05,
+    1.58730158725481460165e-03, -3.33333333333331316428e-02,
+)  # fmt: skip
+
+
+def expm1(x: Doubles) -> Doubles:
+    """e**x - 1 without cancellation near zero."""
+    with np.errstate(all="ignore"):
+        size = np.abs(x)
+        half = 0.5 * 0.69314718055994530942
+        near = size < 1.5 * 0.69314718055994530942
+        steps = np.where(near, np.sign(x), np.trunc(_INVERSE_LN2 * x + np.copysign(0.5, x)))
+        steps = np.nan_to_num(np.clip(np.where(size > half, steps, 0.0), -2000, 2000))
+        high, low = x - steps * _LN2_HIGH, steps * _LN2_LOW
+        rest = high - low
+        c = np.where(steps == 0, 0.0, (high - rest) - low)
+        halved = 0.5 * rest
+        square = rest * halved
+        polynomial: Any = 0.0
+        for coefficient in _EXPM1_POLYNOMIAL:
+            polynomial = coefficient + square * polynomial
+        r1 = 1.0 + square * polynomial
+        t = 3.0 - r1 * halved
+        e = square * ((r1 - t) / (6.0 - rest * t))
+        small = rest - (rest * e - square)
+        e = rest * (e - c) - c - square
+        k = steps.astype(np.int64)
+        scale = np.ldexp(1.0, np.minimum(k, 1023))
+        inverse = np.ldexp(1.0, -np.clip(k, -1000, 1000))
+        minus = 0.5 * (rest - e) - 0.5
+        plus = np.where(rest < -0.25, -2.0 * (e - (rest + 0.5)), 1.0 + 2.0 * (rest - e))
+        outer = scale * (1.0 - (e - rest)) - 1.0
+        middle = scale * ((1.0 - inverse) - (e - rest))
+        upper = scale * ((rest - (e + inverse)) + 1.0)
+        general = np.where((k <= -2) | (k > 56), outer, np.where(k < 20, middle, upper))
+        result = np.where(k == 0, small, np.where(k == -1, minus, np.where(k == 1, plus, general)))
+        result = np.where(size < 2.0**-54, x, result)
+        result = np.where(x > 7.09782712893383973096e02, np.inf, result)
+        result = np.where(x < -56 * 0.69314718055994530942, -1.0, result)
+        return np.where(np.isnan(x), x, result)

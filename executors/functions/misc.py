@@ -133,7 +133,8 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         ("raise_error",), parameters(("errorMessage", accepts_type(STRING))), NULL, _raise_error,
-        nullable=always_nullable, deterministic=True, foldable=False,
+        nullable=always_nullable, foldable=False,
+        display=lambda names: f"raise_error(USER_RAISED_EXCEPTION, map(errorMessage, {names[0]}))",
     ),
     Function(
         ("assert_true",), _ASSERT, NULL, _assert_true, nullable=always_nullable, resolve=_resolve_assert_true,

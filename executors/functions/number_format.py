@@ -135,13 +135,15 @@ def format_with(pattern: NumberPattern, value: Decimal) -> str:
     number = abs(value)
     text = f"{number:f}"
     whole, _, fraction = text.partition(".")
-    whole = whole.lstrip("0")
+    whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
     places = sum(c in "09" for c in pattern.integer)
     if len(whole) > places or len(fraction) > len(pattern.fraction):
         return re.sub(r"[09]", "#", _bare(pattern))
     out: list[str] = []
     for mark in pattern.front:
         out.extend(_sign(mark, value))
+    if not whole and pattern.fraction:
+        whole = "0"[:places]
     digits = whole.rjust(places, "\0")
     _integer(out, pattern.integer, digits)
     if pattern.has_point:
@@ -415,14 +417,17 @@ def decimal_format(pattern: str) -> DecimalFormat:
         raise spark_error("INVALID_PARAMETER_VALUE.PATTERN", ErrorKind.ILLEGAL_ARGUMENT, functionName="`format_number`",
                           parameter="`expr2`", value=f"'{pattern}'")  # fmt: skip
     prefix, whole, fraction, suffix = match.groups()
+    least_whole, least_fraction = whole.count("0"), (fraction or "").count("0")
+    if fraction is not None and not least_whole and not least_fraction:  # a pattern without any 0 has one
+        least_whole, least_fraction = (1, 0) if whole else (0, 1)
     fraction = fraction or ""
     group = len(whole) - whole.rindex(",") - 1 if "," in whole else 0
     multiplier = 100 if "%" in prefix + suffix else 1000 if "‰" in prefix + suffix else 1
     return DecimalFormat(
         prefix.replace("'", ""),
         suffix.replace("'", ""),
-        whole.count("0"),
-        fraction.count("0"),
+        least_whole,
+        least_fraction,
         len(fraction),
         group,
         multiplier,

@@ -53,8 +53,5 @@ def _node_may_raise(node: Expression) -> bool:
 def _safe_cast(cast: Cast) -> bool:
     source, target = dtype_of(cast.child), cast.dtype
     if isinstance(target, DecimalType) and isinstance(source, DecimalType):
-        return (
-            target.scale >= source.scale
-            and target.precision - target.scale >= source.precision - source.scale
-        )
+        return target.scale >= source.scale and target.precision - target.scale >= source.precision - source.scale
     return isinstance(target, StringType) or can_up_cast(source, target)

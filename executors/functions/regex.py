@@ -186,7 +186,7 @@ def _rlike(evaluation: Evaluation, value: pl.Expr, pattern: pl.Expr) -> pl.Expr:
 
 def _count(evaluation: Evaluation, value: pl.Expr, pattern: pl.Expr) -> pl.Expr:
     def whole(found: Pattern, column: pl.Series) -> pl.Series:
-        rust = rust_form(found, column)
+        rust = None if found.may_be_empty else rust_form(found, column)
         if rust is not None:
             return column.str.count_matches(rust).cast(pl.Int32)
         return by_unique(column, lambda t: sum(1 for _ in found.python.finditer(t)), pl.Int32())
@@ -255,7 +255,7 @@ def _extract_all(evaluation: Evaluation, value: pl.Expr, pattern: pl.Expr, group
         known = read(name, text)
 
         def run(rows: Rows, column: pl.Series) -> pl.Series:
-            rust = rust_form(known, column)
+            rust = None if known.may_be_empty else rust_form(known, column)
             if rust is not None and index == 0:
                 return column.str.extract_all(rust)
             return by_unique(column, lambda t: single(known, t, index), pl.List(pl.String()))
@@ -282,7 +282,7 @@ def _replace(
     plain = _readable_replacement(new)
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
-        rust = rust_form(known, column)
+        rust = None if known.may_be_empty else rust_form(known, column)
         target = rust_replacement(new, known.groups) if plain and rust is not None else None
         if rust is not None and target is not None:
             return column.str.replace_all(rust, target)
@@ -400,7 +400,7 @@ def java_split(pattern: Any, text: str, limit: int) -> list[str]:
     for match in pattern.finditer(text):
         if limit > 0 and len(parts) == limit - 1:
             break
-        if match.end() == 0 or (match.start() == match.end() == len(text)):
+        if match.end() == 0:
             continue
         parts.append(text[at : match.start()])
         at = match.end()

@@ -143,7 +143,7 @@ def round_doubles(column: pl.Series, places: int, rounding: str) -> pl.Series:
         sure = (np.abs(scaled) < 2**40) & (distance > 1e-3) & (abs(places) <= 22)
         result = nearest / power if places >= 0 else nearest * power
         whole = np.isfinite(numbers) & ~sure
-    result = np.where(np.isfinite(numbers), result, numbers)
+    result = np.where(np.isfinite(numbers), result, numbers) + 0.0  # no negative zero comes out
     positions = np.flatnonzero(whole)
     if len(positions):
         result[positions] = [_exact(float(v), places, rounding) for v in numbers[positions]]
@@ -241,9 +241,10 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("round",), _ROUND, _round_type, _round(ROUND_HALF_UP), display=_round_name("round")),
     Function(("bround",), _ROUND, _round_type, _round(ROUND_HALF_EVEN), display=_round_name("bround")),
     Function(
-        ("ceil", "ceiling"), _WHOLE, _whole_type, _whole(ROUND_CEILING), resolve=_resolve_whole,
+        ("ceil",), _WHOLE, _whole_type, _whole(ROUND_CEILING), resolve=_resolve_whole,
         display=_whole_name("ceil"), nullable=any_argument_nullable,
     ),
+    Function(("ceiling",), _WHOLE, _whole_type, _whole(ROUND_CEILING), resolve=_resolve_whole),
     Function(
         ("floor",), _WHOLE, _whole_type, _whole(ROUND_FLOOR), resolve=_resolve_whole, display=_whole_name("floor"),
     ),

@@ -84,9 +84,7 @@ def _decimal(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:
     assert isinstance(dtype, DecimalType)
     if style.java_decimals and dtype.scale > 6:
         scale = dtype.scale
-        return _mapped(
-            lambda c: by_unique(c.to_physical(), lambda v: _big_decimal(v, scale), pl.String()), value
-        )
+        return _mapped(lambda c: by_unique(c.to_physical(), lambda v: _big_decimal(v, scale), pl.String()), value)
     return value.cast(pl.String)
 
 
@@ -190,9 +188,7 @@ def calendar_text(interval: dict[str, int]) -> str:
     rest = micros - hours * 3_600_000_000
     minutes = _truncated(rest, 60_000_000)
     rest -= minutes * 60_000_000
-    texts = [
-        f"{number} {unit}" for number, unit in [*parts, (hours, "hours"), (minutes, "minutes")] if number
-    ]
+    texts = [f"{number} {unit}" for number, unit in [*parts, (hours, "hours"), (minutes, "minutes")] if number]
     if rest:
         texts.append(f"{plain(rest, 6).rstrip('0').rstrip('.')} seconds")
     return " ".join(texts) or "0 seconds"
@@ -232,9 +228,7 @@ def entries_of(dtype: MapType, value: pl.Expr) -> pl.Expr:
 def _struct(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:
     assert isinstance(dtype, StructType)
     names = struct_carrier_names(dtype)
-    parts = [
-        _part(style, f.dataType, value.struct.field(n)) for n, f in zip(names, dtype.fields, strict=True)
-    ]
+    parts = [_part(style, f.dataType, value.struct.field(n)) for n, f in zip(names, dtype.fields, strict=True)]
     joined = pl.concat_str(parts, separator=", ") if parts else pl.lit("")
     return pl.when(value.is_not_null()).then(pl.lit("{") + joined + pl.lit("}"))
 
