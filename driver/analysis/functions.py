@@ -435,7 +435,10 @@ def _resolved(resolution: FunctionResolution) -> Typed:
         if operands is not None and operands.function:
             typed = tuple([Typed(a, "") for a in operands.args])
             inner = apply_function(operands.function, typed, resolution.resolver, resolution.origin)
-            return Typed(inner.expression, operands.name or resolution.name_text)
+            moved = inner.expression
+            if operands.result is not None:
+                moved = resolution.cast(moved, operands.result)
+            return Typed(moved, operands.name or resolution.name_text)
         if operands is not None:
             return Typed(resolution.call(operands.args), resolution.name_text)
     return Typed(resolution.finish(), resolution.name_text)

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import mismatch, shown_type
-from voltray.driver.analysis.names import Name, called, rope
+from voltray.driver.analysis.names import Name, called, rope, text_of
 from voltray.driver.analysis.resolver import Typed
 from voltray.proto.coercion import (
     decimal_of, decimal_of_literal, implicit_cast, is_orderable, promoted_string, tightest_common_type, wider_decimal,
+    wider_type,
 )  # fmt: skip
-from voltray.proto.expressions import Expression, Literal, dtype_of
+from voltray.proto.expressions import Call, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import (
-    BOOLEAN, DATE, DOUBLE, INTEGER, LONG, NULL, TIMESTAMP, BooleanType, CalendarIntervalType, DataType, DateType,
+    DATE, DOUBLE, INTEGER, LONG, STRING, TIMESTAMP, BooleanType, CalendarIntervalType, DataType, DateType,
     DayTimeIntervalType, DecimalType, DoubleType, FloatType, FractionalType, IntegralType, NullType,
     NumericType, StringType, TimestampNTZType, TimestampType, TimeType, YearMonthIntervalType, same_type,
 )  # fmt: skip
@@ -36,6 +37,8 @@ class Operands:
     args: tuple[Expression, ...]
     function: str = ""
     name: Name | None = None
+    result: DataType | None = None
+    """What the function's result is cast to, where that is something else."""
 
 
 Rule = Callable[[str, Typed, Typed, Name, bool, "QueryContext | None"], "Operands | None"]
@@ -123,8 +126,6 @@ def _numbers(symbol: str, a: Expression, b: Expression, ansi: bool) -> tuple[Exp
 
 
 def _refuse(symbol: str, a: Expression, b: Expression, name: Name, origin: QueryContext | None) -> None:
-    from voltray.driver.analysis.names import text_of
-
     left, right = dtype_of(a), dtype_of(b)
     if same_type(left, right):
         raise _wrong_type(symbol, left, name, origin)
@@ -145,8 +146,6 @@ ACCEPTED = {
 
 
 def _wrong_type(symbol: str, dtype: DataType, name: Name, origin: QueryContext | None) -> Exception:
-    from voltray.driver.analysis.names import text_of
-
     return mismatch(
         "BINARY_OP_WRONG_TYPE",
         text_of(name),
@@ -188,24 +187,23 @@ def _temporal(
 def _temporal_sum(left: Typed, right: Typed, name: Name, ansi: bool) -> Operands | None:
     if isinstance(right.dtype, (*_DATETIMES, TimeType)) and not isinstance(left.dtype, (*_DATETIMES, TimeType)):
         if isinstance(left.dtype, (*_INTERVALS, NullType)) or isinstance(right.dtype, DateType):
-            return _moved(right, left, name, ansi, "")
-    return _moved(left, right, name, ansi, "")
+            return _moved(right, left, ansi, "")
+    return _moved(left, right, ansi, "")
 
 
 def _negated(interval: Expression) -> Expression:
-    from voltray.proto.expressions import Call, nullable_of
-
     if isinstance(interval, Literal) and isinstance(interval.value, int):
         return Literal(-interval.value, interval.dtype)
     return Call("negative", (interval,), dtype_of(interval), nullable_of(interval))
 
 
-def _moved(moment: Typed, by: Typed, name: Name, ansi: bool, sign: str) -> Operands | None:
+def _moved(moment: Typed, by: Typed, ansi: bool, sign: str) -> Operands | None:
     """A date, time or timestamp moved by an interval or by days (``sign`` "-": back)."""
     a, b = moment.expression, by.expression
+    name = rope(moment.name, " - " if sign else " + ", by.name)
     amount = _negated(b) if sign and isinstance(by.dtype, _INTERVALS) else b
     if isinstance(moment.dtype, DateType):
-        return _moved_date(a, b, amount, moment, by, name, ansi, sign)
+        return _moved_date(amount, moment, by, name, ansi, sign)
     if isinstance(moment.dtype, _TIMESTAMPS):
         if isinstance(by.dtype, YearMonthIntervalType):
             return Operands((a, amount), "timestamp_add_year_month_interval", name)
@@ -216,36 +214,37 @@ def _moved(moment: Typed, by: Typed, name: Name, ansi: bool, sign: str) -> Opera
     if isinstance(moment.dtype, TimeType) and isinstance(by.dtype, DayTimeIntervalType):
         return Operands((a, amount), "time_add_interval", name)
     if isinstance(moment.dtype, StringType) and isinstance(by.dtype, (DayTimeIntervalType, CalendarIntervalType)):
-        return Operands((cast_to(a, TIMESTAMP, ansi), amount), "timestamp_add_interval", name)
+        return Operands((cast_to(a, TIMESTAMP, ansi), amount), "timestamp_add_interval", name, STRING)
     return None
 
 
-def _moved_date(
-    a: Expression, b: Expression, amount: Expression, moment: Typed, by: Typed, name: Name, ansi: bool, sign: str
-) -> Operands | None:
+def _moved_date(amount: Expression, moment: Typed, by: Typed, name: Name, ansi: bool, sign: str) -> Operands | None:
+    a, b = moment.expression, by.expression
     if isinstance(by.dtype, YearMonthIntervalType):
         return Operands((a, amount), "date_add_year_month_interval", name)
     if isinstance(by.dtype, CalendarIntervalType):
         return Operands((a, amount), "date_add_interval", name)
     if isinstance(by.dtype, DayTimeIntervalType) and (by.dtype.startField, by.dtype.endField) == (0, 0):
-        from voltray.proto.expressions import Call, nullable_of
-
-        days: Expression = Call("extract_days", (b,), INTEGER, nullable_of(b))
-        if isinstance(b, Literal) and b.value is not None:
-            days = Literal(b.value // 86_400_000_000, INTEGER)
-        function = "date_sub" if sign else "date_add"
-        return Operands((a, days), function, called(function, (moment.name, called("extractansiintervaldays", (by.name,)))))
+        return _moved_by_days(amount, moment, by, sign)
     if isinstance(by.dtype, DayTimeIntervalType):
-        return Operands((cast_to(a, TIMESTAMP, ansi), amount), "timestamp_add_interval",
-                        rope("CAST(", moment.name, " AS TIMESTAMP)") and name)  # fmt: skip
+        return Operands((cast_to(a, TIMESTAMP, ansi), amount), "timestamp_add_interval", name)
     if isinstance(by.dtype, NullType):
-        return Operands(
-            (cast_to(a, TIMESTAMP, ansi), Literal(None, DayTimeIntervalType())), "timestamp_add_interval", name
-        )
-    if isinstance(by.dtype, (IntegralType, StringType)) and not isinstance(by.dtype, DateType):
+        nothing = Literal(None, DayTimeIntervalType())
+        return Operands((cast_to(a, TIMESTAMP, ansi), nothing), "timestamp_add_interval", name)
+    if isinstance(by.dtype, (IntegralType, StringType)):
         function = "date_sub" if sign else "date_add"
         return Operands((a, b), function, called(function, (moment.name, by.name)))
     return None
+
+
+def _moved_by_days(amount: Expression, moment: Typed, by: Typed, sign: str) -> Operands:
+    days: Expression = Call("extract_days", (amount,), INTEGER, nullable_of(amount))
+    if isinstance(amount, Literal) and amount.value is not None:
+        days = Literal(amount.value // 86_400_000_000, INTEGER)
+    shown: Name = called("extractansiintervaldays", (by.name,))
+    if sign:
+        shown = rope("(- ", shown, ")")
+    return Operands((moment.expression, days), "date_add", called("date_add", (moment.name, shown)))
 
 
 def _temporal_difference(left: Typed, right: Typed, name: Name, ansi: bool) -> Operands | None:
@@ -264,7 +263,7 @@ def _temporal_difference(left: Typed, right: Typed, name: Name, ansi: bool) -> O
         return Operands((cast_to(a, DATE, ansi), cast_to(b, DATE, ansi)), "subtract_dates", name)
     if dates[0] and isinstance(right.dtype, StringType):
         return Operands((a, cast_to(b, DATE, ansi)), "subtract_dates", name)
-    return _moved(left, right, name, ansi, "-")
+    return _moved(left, right, ansi, "-")
 
 
 def _scaled_interval(symbol: str, left: Typed, right: Typed, name: Name, ansi: bool) -> Operands | None:
@@ -278,6 +277,10 @@ def _scaled_interval(symbol: str, left: Typed, right: Typed, name: Name, ansi: b
     if isinstance(number.dtype, (StringType, NullType)):
         amount = cast_to(amount, DOUBLE, ansi)
     function = "multiply_interval" if symbol == "*" else "divide_interval"
+    if isinstance(interval.dtype, CalendarIntervalType):
+        name = called(function, (interval.name, number.name))
+    else:
+        name = rope("(", interval.name, f" {symbol} ", number.name, ")")
     return Operands((interval.expression, amount), function, name)
 
 
@@ -286,8 +289,6 @@ def comparison(
     operator: str, left: Typed, right: Typed, name: Name, ansi: bool, origin: QueryContext | None
 ) -> Operands | None:
     """Operands of = <=> < <= > >=."""
-    from voltray.driver.analysis.names import text_of
-
     a, b = left.expression, right.expression
     common = _compared_as(a, b, ansi)
     if common is None:
@@ -312,8 +313,6 @@ def _compared_as(a: Expression, b: Expression, ansi: bool) -> DataType | None:
     if isinstance(left, NumericType) and isinstance(right, NumericType):
         return _compared_decimals(a, b, ansi)
     if ansi:
-        from voltray.proto.coercion import wider_type
-
         promoted = promoted_string(left, right)
         return promoted if promoted is not None else wider_type(left, right, ansi)
     return _compared_legacy(left, right)
@@ -330,8 +329,6 @@ def _compared_decimals(a: Expression, b: Expression, ansi: bool) -> DataType | N
 
 
 def _compared_legacy(left: DataType, right: DataType) -> DataType | None:
-    from voltray.proto.coercion import wider_type
-
     for one, other in ((left, right), (right, left)):
         if isinstance(one, StringType):
             if isinstance(other, DecimalType):
@@ -347,4 +344,4 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("==", "<=>", "<", "<=", ">", ">="), comparison),
 }
 
-__all__ = ["BOOLEAN", "INTEGER", "NULL", "Operands", "RULES", "arithmetic", "comparison"]
+__all__ = ["RULES", "Operands", "arithmetic", "comparison"]

@@ -49,7 +49,7 @@ class Typed:
 
     def named(self) -> Alias | Attribute:
         """The expression as an output column."""
-        if isinstance(self.expression, (Alias, Attribute)):
+        if isinstance(self.expression, (Alias, Attribute)) and self.field_name in (None, self.expression.name):
             return self.expression
         name = self.field_name if self.field_name is not None else self.text
         return Alias(self.expression, name, new_id(), self.metadata)

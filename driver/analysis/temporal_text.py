@@ -65,7 +65,7 @@ def day_time_text(micros: int, dtype: DayTimeIntervalType) -> str:
     pieces: list[str] = []
     for position, (unit, amount) in enumerate(zip(range(start, end + 1), values, strict=True)):
         separator = "" if position == 0 else " " if unit == 1 else ":"
-        pieces.append(separator + (str(amount) if position == 0 else f"{amount:02d}"))
+        pieces.append(separator + (str(amount) if unit == 0 else f"{amount:02d}"))
     if end == 3 and fraction:
         pieces.append("." + f"{fraction:06d}".rstrip("0"))
     return f"INTERVAL '{sign}{''.join(pieces)}' {_units(_DAY_TIME_UNITS, start, end)}"

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type, unsupported
-from voltray.driver.analysis.names import listed, rope, text_of
+from voltray.driver.analysis.names import called, listed, rope, text_of
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved
 from voltray.driver.plan.expressions import UnresolvedSubquery
-from voltray.driver.plan.logical import Project
+from voltray.driver.plan import logical
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import (
-    Alias, Attribute, Call, ExistsSubquery, Expression, InSubquery, ScalarSubquery, dtype_of, new_id,
+    Alias, Attribute, Call, ExistsSubquery, Expression, InSubquery, OuterReference, ScalarSubquery, dtype_of,
+    new_id, walk,
 )  # fmt: skip
 from voltray.proto.types import StructType, same_type
 
@@ -28,7 +29,7 @@ def resolve_subquery(expression: UnresolvedSubquery, resolver: ExpressionResolve
         raise unsupported("a table argument outside a table function", expression.origin)
     resolved = _plan(expression, resolver)
     if expression.kind == "exists":
-        return Typed(ExistsSubquery(resolved.plan), "exists()")
+        return Typed(ExistsSubquery(resolved.plan), called("exists", _outer_names(resolved.plan)))
     if expression.kind == "in":
         return _in_subquery(expression, resolved, resolver)
     columns = resolved.scope.attributes
@@ -38,7 +39,19 @@ def resolve_subquery(expression: UnresolvedSubquery, resolver: ExpressionResolve
             expression.origin,
             number=len(columns),
         )
-    return Typed(ScalarSubquery(resolved.plan, columns[0].dtype, True), "scalarsubquery()")
+    shown = called("scalarsubquery", _outer_names(resolved.plan))
+    return Typed(ScalarSubquery(resolved.plan, columns[0].dtype, True), shown)
+
+
+def _outer_names(plan: logical.LogicalPlan) -> list[str]:
+    """Columns of the query around it that a subquery uses, as its generated name lists them."""
+    names: dict[int, str] = {}
+    for node in logical.walk(plan):
+        for expression in logical.expressions_of(node):
+            for part in walk(expression):
+                if isinstance(part, OuterReference):
+                    names.setdefault(part.attribute.expr_id, part.attribute.name)
+    return list(names.values())
 
 
 def _plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) -> Resolved:
@@ -58,7 +71,7 @@ def _in_subquery(expression: UnresolvedSubquery, resolved: Resolved, resolver: E
     if len(typed) == 1 and len(resolved.scope.attributes) > 1 and isinstance(typed[0].dtype, StructType):
         typed = _fields(typed[0])
     shown = typed[0].name if len(typed) == 1 else rope("named_struct(", listed(_pairs(typed)), ")")
-    name = rope("(", shown, " IN (listquery()))")
+    name = rope("(", shown, " IN (", called("listquery", _outer_names(resolved.plan)), "))")
     columns = resolved.scope.attributes
     if len(typed) != len(columns):
         raise mismatch(
@@ -83,7 +96,7 @@ def _in_subquery(expression: UnresolvedSubquery, resolved: Resolved, resolver: E
         items.append(column if cast is column else Alias(cast, column.name, new_id()))
     plan = resolved.plan
     if any(isinstance(i, Alias) for i in items):
-        plan = Project(plan, tuple(items))
+        plan = logical.Project(plan, tuple(items))
     nullable = any(t.nullable for t in typed) or any(i.nullable for i in items)
     return Typed(InSubquery(tuple(values), plan, nullable=nullable), name)
 

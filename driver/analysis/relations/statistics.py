@@ -119,7 +119,7 @@ def _percentile(name: str, number: Expression) -> Expression:
             message=f"[INVALID_PARAMETER_VALUE] Unable to parse {name} as a percentile: it must lie in [0%, 100%].",
         )
     accuracy = Literal(PERCENTILE_ACCURACY, t.INTEGER)
-    return call("percentile_approx", _double(number), Literal(fraction, t.DOUBLE), accuracy)
+    return call("percentile_approx", number, Literal(fraction, t.DOUBLE), accuracy)
 
 
 # ---- df.stat --------------------------------------------------------------------------------------
@@ -155,7 +155,9 @@ def _moment(function: str, what: str, name: str) -> Callable[[r.Statistic, Resol
                 message="requirement failed: Currently only the calculation of the Pearson "
                 "Correlation coefficient is supported.",
             )
-        item = UnresolvedAlias(call(function, _double(first), _double(second)), (name,))
+        zero = Literal(0.0, t.DOUBLE)
+        pair = [call("coalesce", _double(c), zero) for c in (first, second)]
+        item = UnresolvedAlias(call(function, *pair), (name,))
         return analysis.relation(r.Aggregate(over(child), "groupby", (), (item,)))
 
     return resolved
@@ -237,7 +239,8 @@ def _chosen(listed: Resolved, column: Attribute, support: float) -> Expression:
     pairs, total = listed.scope.attributes
     pair = UnresolvedLambdaVariable(("pair",))
     number = UnresolvedExtract(pair, Literal("n", t.STRING))
-    often = call(">", number, call("*", total, Literal(support, t.DOUBLE)))
+    few = call("<=", call("size", pairs), Literal(int(1 / support), t.INTEGER))  # Spark counts so many, then gives all
+    often = call("or", few, call(">", number, call("*", total, Literal(support, t.DOUBLE))))
     kept = call("filter", pairs, UnresolvedLambda(often, ("pair",)))
     value = UnresolvedExtract(pair, Literal(column.name, t.STRING))
     values = call("transform", kept, UnresolvedLambda(value, ("pair",)))
