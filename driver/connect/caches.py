@@ -12,6 +12,7 @@ from voltray.driver.plan.logical import CachedData, LogicalPlan, children_of, wa
 
 if TYPE_CHECKING:
     from voltray.driver.connect.backend import Backend
+    from voltray.driver.connect.operations import Operation
     from voltray.driver.connect.session import Session
 
 
@@ -99,13 +100,15 @@ class SessionCaches:
             if isinstance(node, CachedData):
                 self._backend.scheduler.uncache(node.cache_id)
 
-    def use_cached(self, plan: LogicalPlan, session: Session) -> LogicalPlan:
+    def use_cached(self, plan: LogicalPlan, session: Session, operation: Operation | None = None) -> LogicalPlan:
         """The plan reading persisted data wherever a part of it is persisted; computes what is due."""
         if not self._plans:
             return plan
-        return self._replace(plan, plan_digests(plan), session)
+        return self._replace(plan, plan_digests(plan), session, operation)
 
-    def _replace(self, plan: LogicalPlan, digests: dict[int, str], session: Session) -> LogicalPlan:
+    def _replace(
+        self, plan: LogicalPlan, digests: dict[int, str], session: Session, operation: Operation | None
+    ) -> LogicalPlan:
         done: dict[int, LogicalPlan] = {}
         stack: list[tuple[LogicalPlan, bool]] = [(plan, False)]
         while stack:
@@ -114,7 +117,7 @@ class SessionCaches:
                 continue
             entry = self._plans.get(digests[id(node)])
             if entry is not None:
-                done[id(node)] = self._data(entry, node, session)
+                done[id(node)] = self._data(entry, node, session, operation)
             elif ready or not children_of(node):
                 done[id(node)] = with_children(node, tuple([done[id(c)] for c in children_of(node)]))
             else:
@@ -122,22 +125,18 @@ class SessionCaches:
                 stack.extend((child, False) for child in children_of(node))
         return done[id(plan)]
 
-    def _data(self, entry: CachedPlan, node: LogicalPlan, session: Session) -> CachedData:
+    def _data(self, entry: CachedPlan, node: LogicalPlan, session: Session, operation: Operation | None) -> CachedData:
         with entry.computing:
             if not entry.is_kept:
-                self._compute(entry, session)
+                self._compute(entry, session, operation)
                 entry.is_kept = True
         return replace(entry.data(), attributes=node.output)
 
-    def _compute(self, entry: CachedPlan, session: Session) -> None:
-        below = self._below(entry, session)
-        optimized = self._backend.optimize(below, session)
-        self._backend.scheduler.cache(optimized, session.evaluation_context(), entry.cache_id)
-
-    def _below(self, entry: CachedPlan, session: Session) -> LogicalPlan:
+    def _compute(self, entry: CachedPlan, session: Session, operation: Operation | None) -> None:
         # What the persisted plan itself reads may be persisted too.
-        inputs = tuple([self.use_cached(child, session) for child in children_of(entry.plan)])
-        return with_children(entry.plan, inputs)
+        inputs = tuple([self.use_cached(c, session, operation) for c in children_of(entry.plan)])
+        optimized = self._backend.optimize(with_children(entry.plan, inputs), session)
+        session.compute(optimized, entry.cache_id, operation)
 
     def _release(self, entry: CachedPlan) -> None:
         if entry.is_kept:

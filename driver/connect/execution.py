@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql.connect.proto import base_pb2, relations_pb2
 
 from voltray.driver.connect.commands import perform_command
-from voltray.driver.connect.messages.literals import literal_to_message
 from voltray.driver.connect.messages.types import data_type_to_message
+from voltray.driver.connect.observed import send_observed
 from voltray.driver.connect.operations import Operation
 from voltray.driver.connect.plans import content_of
 from voltray.driver.connect.progress import progress_response
@@ -18,7 +18,7 @@ from voltray.driver.plan.logical import schema_of
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
     from voltray.driver.plan.logical import LogicalPlan
-    from voltray.driver.scheduler.query import ObservedMetrics, ResultBatch
+    from voltray.driver.scheduler.query import ResultBatch
 
 Response = base_pb2.ExecutePlanResponse
 # Clients take messages of 128 MiB; a chunk leaves room for what goes with it.
@@ -55,9 +55,7 @@ def send_result(session: Session, operation: Operation, plan: LogicalPlan) -> No
         row += batch.row_count
     if head.HasField("schema"):
         operation.respond(head)
-    observed = run.observed()
-    if observed:
-        operation.respond(Response(observed_metrics=[_observed_message(o) for o in observed]))
+    send_observed(operation, run)
     operation.respond(progress_response(run.progress()))
 
 
@@ -94,9 +92,3 @@ def _varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-def _observed_message(observed: ObservedMetrics) -> Response.ObservedMetrics:
-    pairs = zip(observed.values, observed.metrics, strict=True)
-    values = [literal_to_message(value, metric.dtype) for value, metric in pairs]
-    return Response.ObservedMetrics(name=observed.name, values=values, keys=[m.name for m in observed.metrics])

@@ -50,6 +50,7 @@ class Work:
     def __init__(self, scheduler: Any, operation_id: str) -> None:
         self._scheduler = scheduler
         self._operation_id = operation_id
+        self._observed: tuple[ObservedMetrics, ...] = ()
 
     def batches(self) -> Iterator[ResultBatch]:
         """There are none."""
@@ -60,12 +61,17 @@ class Work:
         self._scheduler.cancel(self._operation_id)
 
     def progress(self) -> tuple[StageProgress, ...]:
-        """Nothing is told."""
-        return ()
+        """Where its stages stand."""
+        stages: tuple[StageProgress, ...] = self._scheduler.progress(self._operation_id)
+        return stages
+
+    def observe(self, observed: tuple[ObservedMetrics, ...]) -> None:
+        """Keep the metrics that the work has observed."""
+        self._observed = observed
 
     def observed(self) -> tuple[ObservedMetrics, ...]:
-        """There are none."""
-        return ()
+        """The metrics, once the work is done."""
+        return self._observed
 
 
 class Session:
@@ -190,13 +196,16 @@ class Session:
         """A relation as a resolved plan."""
         return self.backend.analyze(relation, self)
 
-    def optimize(self, plan: LogicalPlan) -> LogicalPlan:
-        """A resolved plan as it is to be run, over cached data where there is some."""
-        return self.backend.optimize(self.caches.use_cached(plan, self), self)
+    def optimize(self, plan: LogicalPlan, operation: Operation | None = None) -> LogicalPlan:
+        """A resolved plan as it is to be run, over cached data where there is some.
+
+        Persisted data that is due is computed now, as work of the operation.
+        """
+        return self.backend.optimize(self.caches.use_cached(plan, self, operation), self)
 
     def execute(self, plan: LogicalPlan, operation: Operation) -> QueryRun:
         """Start a resolved plan as an operation's query."""
-        optimized = self.optimize(plan)
+        optimized = self.optimize(plan, operation)
         operation.check_canceled()
         run = self.backend.scheduler.execute(
             optimized, self.evaluation_context(), operation_id=operation.operation_id, user=self.user
@@ -204,24 +213,36 @@ class Session:
         operation.follow(run)
         return run
 
-    def write(self, plan: LogicalPlan, specification: Any, operation: Operation) -> Iterable[Any]:
-        """Run a resolved plan into files and return its tasks' reports."""
+    def write(self, plan: LogicalPlan, specification: Any, operation: Operation) -> tuple[Iterable[Any], Work]:
+        """Run a resolved plan into files; its tasks' reports, and the work with what it observed."""
         scheduler = self.backend.scheduler
-        optimized = self.optimize(plan)
+        optimized = self.optimize(plan, operation)
         operation.check_canceled()
-        operation.follow(Work(scheduler, operation.operation_id))
-        context = self.evaluation_context()
-        reports: Iterable[Any] = scheduler.write(optimized, context, specification, operation_id=operation.operation_id)
-        return reports
+        work = Work(scheduler, operation.operation_id)
+        operation.follow(work)
+        reports: Iterable[Any] = scheduler.write(
+            optimized,
+            self.evaluation_context(),
+            specification,
+            operation_id=operation.operation_id,
+            on_observed=work.observe,
+        )
+        return reports, work
 
-    def keep(self, plan: LogicalPlan, cache_id: str, operation: Operation | None = None) -> None:
+    def keep(self, plan: LogicalPlan, cache_id: str, operation: Operation) -> None:
         """Compute a resolved plan and keep its data under an id."""
-        scheduler = self.backend.scheduler
-        optimized = self.optimize(plan)
-        if operation is not None:
-            operation.check_canceled()
-            operation.follow(Work(scheduler, operation.operation_id))
-        scheduler.cache(optimized, self.evaluation_context(), cache_id)
+        optimized = self.optimize(plan, operation)
+        operation.check_canceled()
+        self.compute(optimized, cache_id, operation)
+
+    def compute(self, optimized: LogicalPlan, cache_id: str, operation: Operation | None) -> None:
+        """Compute an optimized plan and keep its data under an id, as work of the operation."""
+        scheduler, context = self.backend.scheduler, self.evaluation_context()
+        if operation is None:
+            scheduler.cache(optimized, context, cache_id)
+            return
+        operation.follow(Work(scheduler, operation.operation_id))
+        scheduler.cache(optimized, context, cache_id, operation_id=operation.operation_id)
 
     def evaluation_context(self) -> EvaluationContext:
         """What expressions see of the session, from now on."""

@@ -53,9 +53,7 @@ class DeepThreads(ThreadPoolExecutor):
         self._threads_alive = 0
         self._ended = False
 
-    def submit(
-        self, function: Callable[..., Result], /, *arguments: Any, **options: Any
-    ) -> Future[Result]:
+    def submit(self, function: Callable[..., Result], /, *arguments: Any, **options: Any) -> Future[Result]:
         """Run a function on a thread of its own choice."""
         future: Future[Result] = Future()
 

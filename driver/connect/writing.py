@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voltray.driver.connect.observed import send_observed
+
 if TYPE_CHECKING:
     from voltray.driver.catalog.write_planning import PlannedWrite
     from voltray.driver.connect.operations import Operation
@@ -16,9 +18,10 @@ def run_write(session: Session, operation: Operation, planned: PlannedWrite) -> 
         planned.commit(())
         return
     try:
-        reports = session.write(planned.plan, planned.specification, operation)
+        reports, work = session.write(planned.plan, planned.specification, operation)
         operation.check_canceled()
         planned.commit(reports)
     except BaseException:
         planned.abort()
         raise
+    send_observed(operation, work)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql.connect.proto import commands_pb2
 
 from voltray.driver.catalog.write_planning import WriteRequest, plan_write
+from voltray.driver.connect.observed import send_observed
 from voltray.driver.connect.writing import run_write
 from voltray.driver.plan.identifiers import split_identifier
 
@@ -26,8 +27,10 @@ def write(session: Session, operation: Operation, command: commands_pb2.WriteOpe
     request = _request(command)
     if (request.format or "").lower() == "noop":
         # The format that takes rows and keeps none: the query itself is what is wanted.
-        for _ in session.execute(plan, operation).batches():
+        run = session.execute(plan, operation)
+        for _ in run.batches():
             pass
+        send_observed(operation, run)
         return
     run_write(session, operation, plan_write(request, plan, session))
 

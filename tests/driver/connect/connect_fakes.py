@@ -85,7 +85,7 @@ class FakeScheduler:
         self.executed.append(plan)
         return run
 
-    def cache(self, plan: LogicalPlan, context: Any, cache_id: str) -> None:
+    def cache(self, plan: LogicalPlan, context: Any, cache_id: str, *, operation_id: str = "") -> None:
         self.caches[cache_id] = plan
 
     def uncache(self, cache_id: str) -> None:
