@@ -103,6 +103,8 @@ def _range_bound(
         return rows.partition_end if upper else rows.partition_start
     if isinstance(bound, Expression) and not isinstance(bound, Literal):
         bound = Literal(constant_value(bound), dtype_of(bound))
+    if isinstance(bound, Literal) and isinstance(bound.value, str):
+        bound = Literal(float(bound.value), order[0].dtype)
     value = bound.value if isinstance(bound, Literal) else bound
     if value == 0 or not keys:
         return rows.peer_end if upper else rows.peer_start

@@ -12,7 +12,7 @@ from voltray.executors.functions.aggregates import IGNORE_NULLS
 from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.functions.registry import Function, Split
-from voltray.executors.operators.columns import names_of
+from voltray.executors.operators.columns import names_of, with_comparable_maps
 from voltray.executors.operators.task import TaskContext
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, column_name, dtype_of
 from voltray.proto.failures import ErrorKind, spark_error
@@ -69,7 +69,7 @@ class PreparedAggregate:
 def compile_aggregate(operator: Aggregate, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """Arguments as columns, one Polars group-by, and the values of its buffers."""
     collects = operator.mode is not AggregateMode.FINAL
-    frame = children[0]
+    frame = with_comparable_maps(children[0], operator.groups)
     prepared = [prepare(alias, task.evaluation, collects=collects) for alias in operator.aggregates]
     columns = [c for p in prepared for c in p.columns]
     if columns:

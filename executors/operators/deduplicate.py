@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from voltray.executors.operators.columns import names_of
+from voltray.executors.operators.columns import names_of, with_comparable_maps
 from voltray.executors.operators.task import TaskContext
 from voltray.proto.operators import Deduplicate
 
@@ -14,4 +14,4 @@ def compile_deduplicate(operator: Deduplicate, children: tuple[pl.LazyFrame, ...
     names = names_of(operator.keys)
     if not names:
         return children[0].head(1)
-    return children[0].unique(subset=names, keep="first", maintain_order=True)
+    return with_comparable_maps(children[0], operator.keys).unique(subset=names, keep="first", maintain_order=True)
