@@ -398,7 +398,9 @@ def _can_cast_atomic(source: DataType, target: DataType, ansi: bool) -> bool:
         case TimestampNTZType() | DateType():
             return isinstance(source, _DATETIME)
         case DayTimeIntervalType() | YearMonthIntervalType():
-            return type(source) is type(target) or (isinstance(source, IntegralType) and _is_one_unit(target))
+            return type(source) is type(target) or (
+                isinstance(source, (IntegralType, DecimalType)) and _is_one_unit(target)
+            )
         case TimeType():
             return isinstance(source, (TimeType, TimestampNTZType, TimestampType))
     return False
@@ -414,16 +416,18 @@ def can_cast(source: DataType, target: DataType, ansi: bool = True) -> bool:
         return _variant_gives(target)
     match source, target:
         case (ArrayType(), ArrayType()):
-            nulls = _nulls_fit(source.elementType, target.elementType, source.containsNull, target.containsNull)
+            nulls = _nulls_fit(source.elementType, target.elementType, source.containsNull, target.containsNull, ansi)
             return nulls and can_cast(source.elementType, target.elementType, ansi)
         case (MapType(), MapType()):
             keys = can_cast(source.keyType, target.keyType, ansi)
-            keys = keys and not _force_nullable(source.keyType, target.keyType)
-            fit = _nulls_fit(source.valueType, target.valueType, source.valueContainsNull, target.valueContainsNull)
+            keys = keys and (ansi or not _force_nullable(source.keyType, target.keyType))
+            nulls = source.valueContainsNull, target.valueContainsNull
+            fit = _nulls_fit(source.valueType, target.valueType, *nulls, ansi)
             return keys and fit and can_cast(source.valueType, target.valueType, ansi)
         case (StructType(), StructType()):
             return len(source.fields) == len(target.fields) and all(
-                _nulls_fit(a.dataType, b.dataType, a.nullable, b.nullable) and can_cast(a.dataType, b.dataType, ansi)
+                _nulls_fit(a.dataType, b.dataType, a.nullable, b.nullable, ansi)
+                and can_cast(a.dataType, b.dataType, ansi)
                 for a, b in zip(source.fields, target.fields, strict=True)
             )
         case (UserDefinedType(), _):
@@ -431,8 +435,8 @@ def can_cast(source: DataType, target: DataType, ansi: bool = True) -> bool:
     return _can_cast_atomic(source, target, ansi)
 
 
-def _nulls_fit(source: DataType, target: DataType, has_nulls: bool, takes_nulls: bool) -> bool:
-    return takes_nulls or not (has_nulls or _force_nullable(source, target))
+def _nulls_fit(source: DataType, target: DataType, has_nulls: bool, takes_nulls: bool, ansi: bool) -> bool:
+    return takes_nulls or not (has_nulls or (not ansi and _force_nullable(source, target)))
 
 
 def _variant_holds(source: DataType) -> bool:

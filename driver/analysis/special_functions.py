@@ -112,7 +112,9 @@ def _cast_to(dtype: DataType) -> Special:
                 functionName=f"`{expression.name[-1].lower()}`", expectedNum="1",
                 actualNum=len(expression.args), docroot="https://spark.apache.org/docs/latest",
             )  # fmt: skip
-        return resolver.resolve(UnresolvedCast(expression.args[0], dtype, None, expression.origin))
+        child = resolver.resolve(expression.args[0])
+        typed = resolver.resolve(UnresolvedCast(expression.args[0], dtype, None, expression.origin))
+        return replace(typed, name=child.name)  # int('7') is called by its argument alone
 
     return resolve
 

@@ -14,7 +14,7 @@ from voltray.executors.functions.columns import by_unique, limits_of, null_where
 from voltray.executors.functions.decimal import fitted, integer_quotient, unscaled_of
 from voltray.executors.functions.evaluation import Rows
 from voltray.executors.functions.zones import instant_of, instant_series, local_time, zone_of
-from voltray.proto.expressions import EvalMode
+from voltray.proto.expressions import EvalMode, Literal
 from voltray.proto.failures import SparkError
 from voltray.proto.types import (
     DOUBLE,
@@ -37,12 +37,36 @@ DAY_MICROS = 86_400 * MICROS
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
+# ---- special words ---------------------------------------------------------------------------------------
+_WORDS = ("epoch", "now", "today", "yesterday", "tomorrow")
+
+
+def special_moment(casting: Casting) -> pl.Expr | None:
+    """The local time that a constant like 'today' names; only constants are so read."""
+    args = casting.evaluation.call.args
+    word = args[0].value.strip().lower() if isinstance(args[0], Literal) and isinstance(args[0].value, str) else ""
+    if word not in _WORDS:
+        return None
+    micros = 0 if word == "epoch" else casting.evaluation.context.now_micros
+    instant = pl.lit(micros, pl.Int64).cast(pl.Datetime("us", "UTC"))
+    if word == "epoch":
+        return instant.dt.replace_time_zone(None)
+    local = local_time(instant, casting.time_zone)
+    if word == "now":
+        return local
+    days = {"today": 0, "yesterday": -1, "tomorrow": 1}[word]
+    return local.dt.truncate("1d") + pl.duration(days=days, time_unit="us")
+
+
 # ---- strings to dates -----------------------------------------------------------------------------------
 _DATE = re.compile(r"([+-]?)(\d{4,7})(?:-(\d{1,2})(?:-(\d{1,2})(?:[ T].*)?)?)?", re.ASCII | re.DOTALL)
 
 
 def string_to_date(casting: Casting, value: pl.Expr) -> pl.Expr:
     """``[+-]yyyy[yyy][-[m]m[-[d]d[ T...]]]``."""
+    moment = special_moment(casting)
+    if moment is not None:
+        return moment.dt.date()
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         return casting.refuse_nulls(rows, read_dates(column), column)
@@ -98,6 +122,10 @@ _USUAL_DATE = r"^\d{4}-\d{2}-\d{2}$"
 def string_to_timestamp(casting: Casting, value: pl.Expr) -> pl.Expr:
     """Date, time and zone, each as far as it is given."""
     zone = casting.time_zone
+    moment = special_moment(casting)
+    if moment is not None:
+        epoch = casting.evaluation.call.args[0].value.strip().lower() == "epoch"  # type: ignore[attr-defined]
+        return moment.dt.replace_time_zone("UTC") if epoch else instant_of(moment, zone)
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         return casting.refuse_nulls(rows, read_timestamps(column, zone, casting.evaluation.context.now_micros), column)
@@ -107,6 +135,9 @@ def string_to_timestamp(casting: Casting, value: pl.Expr) -> pl.Expr:
 
 def string_to_timestamp_ntz(casting: Casting, value: pl.Expr) -> pl.Expr:
     """Date and time; a zone in the text is read and dropped."""
+    moment = special_moment(casting)
+    if moment is not None:
+        return moment
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         return casting.refuse_nulls(rows, read_local_times(column), column)
@@ -165,7 +196,7 @@ def read_time_parts(text: str) -> Parts | None:
     sign, year, month, day, separator, hour, minute, second, fraction, zone = match.groups()
     if year is None:
         return _read_bare_time(trimmed)
-    if separator is not None and (day is None or (hour is None and zone)):
+    if separator is not None and (day is None or (hour is None and (zone or separator == "T"))):
         return None
     days = days_of(int(sign + year), int(month or 1), int(day or 1))
     micros = _micros_of_day(hour, minute, second, fraction)

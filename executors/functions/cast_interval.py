@@ -176,7 +176,7 @@ def string_to_interval(casting: Casting, value: pl.Expr) -> pl.Expr:
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         found = by_unique(column, read, counter)
-        if casting.mode is not EvalMode.TRY and casting.raises and found.null_count() > column.null_count():
+        if casting.raises and found.null_count() > column.null_count():
             rows.refuse(found.is_null() & column.is_not_null(), partial(_malformed, casting.target), column)
         return found.cast(carrier(casting.target))
 
@@ -213,11 +213,10 @@ def _supported(target: DataType) -> str:
 
 
 def string_to_calendar_interval(casting: Casting, value: pl.Expr) -> pl.Expr:
-    """``1 year 2 days 3.5 seconds``."""
+    """``1 year 2 days 3.5 seconds``; NULL for anything else, even under ANSI."""
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
-        found = by_unique(column, read_calendar_interval, carrier(casting.target))
-        return casting.refuse_nulls(rows, found, column)
+        return by_unique(column, read_calendar_interval, carrier(casting.target))
 
     return casting.columnwise(run, value)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
 from voltray.executors.functions.columns import by_unique
 from voltray.executors.functions.decimal import plain
 from voltray.executors.functions.java_numbers import java_strings
-from voltray.executors.functions.zones import local_time
+from voltray.executors.functions.zones import local_series
 from voltray.proto.types import (
     ArrayType,
     BinaryType,
@@ -112,20 +113,63 @@ def decode_utf8(column: pl.Series) -> pl.Series:
         return by_unique(column, lambda b: b.decode("utf-8", "replace"), pl.String())
 
 
+# Polars formats years up to 262142; Spark's dates go further.
+_FORMATTED_DAYS = 95_000_000
+_DAY_MICROS = 86_400_000_000
+
+
 def _date(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:
-    return value.dt.to_string("%Y-%m-%d")
+    return _mapped(date_strings, value)
+
+
+def date_strings(column: pl.Series) -> pl.Series:
+    """Dates as text: four digits of the year at least, a sign before more."""
+    days = column.to_physical()
+    if (days.abs() > _FORMATTED_DAYS).any():
+        return by_unique(days, day_text, pl.String())
+    return column.dt.to_string("%Y-%m-%d")
+
+
+def day_text(days: int) -> str:
+    """One day since 1970 as text, of any year: the calendar repeats every 400 years."""
+    cycles, within = divmod(days + 719_162 - 146_097, 146_097)
+    found = date.fromordinal(within + 1 + 146_097)
+    year = found.year + 400 * cycles
+    sign = "-" if year < 0 else "+" if year > 9999 else ""
+    return f"{sign}{abs(year):04d}-{found.month:02d}-{found.day:02d}"
 
 
 def _timestamp(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:
-    return _local(local_time(value, style.time_zone))
+    zone = style.time_zone
+
+    def run(column: pl.Series) -> pl.Series:
+        micros = column.to_physical()
+        if (micros.abs() > _FORMATTED_DAYS * _DAY_MICROS).any():
+            return by_unique(micros, _moment_text, pl.String())
+        return local_strings(local_series(column, zone))
+
+    return _mapped(run, value)
 
 
 def _timestamp_ntz(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:
-    return _local(value)
+    return _mapped(local_strings, value)
 
 
-def _local(value: pl.Expr) -> pl.Expr:
-    return value.dt.strftime("%Y-%m-%d %H:%M:%S%.6f").str.strip_chars_end("0").str.strip_chars_end(".")
+def local_strings(column: pl.Series) -> pl.Series:
+    """Wall-clock times as text, the fraction without trailing zeros."""
+    micros = column.to_physical()
+    if (micros.abs() > _FORMATTED_DAYS * _DAY_MICROS).any():
+        return by_unique(micros, _moment_text, pl.String())
+    if not (micros % 1_000_000 != 0).any():
+        return column.dt.strftime("%Y-%m-%d %H:%M:%S")
+    return column.dt.strftime("%Y-%m-%d %H:%M:%S%.6f").str.strip_chars_end("0").str.strip_chars_end(".")
+
+
+def _moment_text(micros: int) -> str:
+    days, rest = divmod(micros, _DAY_MICROS)
+    seconds, fraction = divmod(rest, 1_000_000)
+    text = f"{day_text(days)} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{text}.{fraction:06d}".rstrip("0") if fraction else text
 
 
 def _time(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:

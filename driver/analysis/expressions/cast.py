@@ -35,7 +35,8 @@ def resolve_cast(expression: UnresolvedCast, resolver: ExpressionResolver) -> Ty
     ansi = resolver.environment.ansi
     mode = _MODES.get(expression.mode or "") or eval_mode(ansi)
     keyword = "TRY_CAST" if mode is EvalMode.TRY else "CAST"
-    name = rope(keyword, "(", child.name, " AS ", sql_type(dtype), ")")
+    nested = isinstance(dtype, (ArrayType, MapType, StructType))  # Spark names such a cast by its child alone
+    name = child.name if nested else rope(keyword, "(", child.name, " AS ", sql_type(dtype), ")")
     strict = mode is not EvalMode.LEGACY
     if not can_cast(child.dtype, dtype, strict):
         raise _refused(child, dtype, text_of(name), expression, strict)
