@@ -40,6 +40,8 @@ _COLUMN = _columns(
 _CATALOG = _columns(name=_TEXT, description=_TEXT)
 _VALUE = _columns(value=_TEXT)
 _TRUTH = _columns(value=_FLAG)
+# Clients ask for the schema of what these made, by sending them again.
+_ONCE = ("create_table", "create_external_table")
 _NOTHING = _columns(value=(STRING, False))
 
 
@@ -49,9 +51,14 @@ def run_catalog_operation(relation: CatalogRelation, environment: Environment) -
     if operation is None:
         message = f"The catalog operation {relation.operation} is not supported."
         raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=message, sqlstate="0A000")
+    once = relation.operation in _ONCE and relation.plan_id is not None
+    if once and (done := _catalog(environment).done(relation)) is not None:
+        return done
     arguments = {k: v for k, v in relation.arguments if v is not None}
     answer = operation(environment, arguments)
     if isinstance(answer, LogicalPlan):
+        if once:
+            _catalog(environment).remember(relation, answer)
         return answer
     from voltray.driver.analysis.local_data import local_plan
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
     from voltray.driver.plan.relations import NamedTable, Relation
 
+_REMEMBERED = 16
 _TEMPORARY_QUALIFIERS = (("session",), ("system", "session"))
 
 
@@ -65,6 +66,17 @@ class SessionCatalog:
         self._global = global_views or GlobalViews()
         self._views: dict[str, TemporaryView] = {}
         self._lock = threading.Lock()
+        self._done: dict[Relation, LogicalPlan] = {}
+
+    def done(self, relation: Relation) -> LogicalPlan | None:
+        """The answer to a call that was carried out already: the client may ask for its schema again."""
+        return self._done.get(relation)
+
+    def remember(self, relation: Relation, answer: LogicalPlan) -> None:
+        """Keep the answer to a call that must not be carried out twice."""
+        with self._lock:
+            kept = list(self._done.items())[-_REMEMBERED:]
+            self._done = {**dict(kept), relation: answer}
 
     def copy(self) -> SessionCatalog:
         """The same view for a cloned session."""
@@ -104,7 +116,7 @@ class SessionCatalog:
         """Name a plan for all sessions of the server."""
         with self._global.lock:
             if not replace and name.lower() in self._global.views:
-                raise _view_exists(f"`{GLOBAL_TEMP_DATABASE}`.`{name}`")
+                raise _view_exists(f"`{name}`")
             self._global.views = {**self._global.views, name.lower(): TemporaryView(name.lower(), plan, text)}
 
     def drop_temp_view(self, name: str) -> TemporaryView | None:

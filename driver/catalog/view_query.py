@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def view_query(table: Table, environment: Environment) -> Relation:
     """The view's query under its name and the names of its columns."""
     query = environment.parse_query(table.view_text)
-    bound = _qualified(query, table.view_database or table.database, frozenset())
+    database = table.view_database or table.database
+    is_here = database == environment.catalog.current_database
+    bound = query if is_here else _qualified(query, database, frozenset())
     return SubqueryAlias(bound, table.name, table.identifier[:2], tuple(f.name for f in table.schema.fields))
 
 

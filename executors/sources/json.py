@@ -18,9 +18,17 @@ from voltray.executors.sources.text import check_text_codec, compress_text, file
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    ArrayType, BooleanType, CalendarIntervalType, DataType, DateType, DoubleType, LongType, StringType, StructField,
-    StructType, TimestampType, carrier, struct_carrier_names,
+    ArrayType, BooleanType, ByteType, CalendarIntervalType, DataType, DateType, DecimalType, DoubleType, FloatType,
+    IntegerType, LongType, ShortType, StringType, StructField, StructType, TimestampType, carrier,
+    struct_carrier_names,
 )  # fmt: skip
+
+
+_EXACT_AT_ONCE = 128
+_ARROW = {
+    ByteType: pa.int8(), ShortType: pa.int16(), IntegerType: pa.int32(), LongType: pa.int64(), FloatType: pa.float32(),
+    DoubleType: pa.float64(), BooleanType: pa.bool_(),
+}  # fmt: skip
 
 
 def infer(files: tuple[SourceFile, ...], options: Options, context: EvaluationContext) -> StructType | None:
@@ -73,10 +81,17 @@ class JsonRows:
         return [StructField(c.name, c.dtype, True) for c in self._group.columns]
 
     def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
-        records = batch["line"]
-        series = self._by_arrow(records) if self._plain else None
-        if series is not None:
-            return self._framed(series, records)
+        return self._read(batch["line"])
+
+    def _read(self, records: pl.Series) -> pl.DataFrame:
+        if self._plain:
+            series = self._by_arrow(records)
+            if series is not None:
+                return self._framed(series, records)
+            if len(records) > _EXACT_AT_ONCE:
+                # Few records are at fault, as a rule: halving finds them, and the rest is read quickly.
+                half = len(records) // 2
+                return pl.concat([self._read(records[:half]), self._read(records[half:])])
         series, bad, sources = self._reader.read(records.to_list())
         records = records.gather(sources)
         frame = self._framed(series, records, bad)
@@ -127,8 +142,10 @@ class JsonRows:
 
 def _is_plain(dtype: DataType, top: bool) -> bool:
     """Whether Arrow's parser reads the type as Spark does, or refuses."""
+    if type(dtype) in _ARROW:
+        return True
     match dtype:
-        case LongType() | DoubleType() | BooleanType() | StringType():
+        case StringType() | DecimalType():
             return True
         case DateType() | TimestampType():
             return top
@@ -141,13 +158,11 @@ def _is_plain(dtype: DataType, top: bool) -> bool:
 
 
 def _arrow(dtype: DataType) -> pa.DataType:
+    if type(dtype) in _ARROW:
+        return _ARROW[type(dtype)]
     match dtype:
-        case LongType():
-            return pa.int64()
-        case DoubleType():
-            return pa.float64()
-        case BooleanType():
-            return pa.bool_()
+        case DecimalType():
+            return pa.decimal128(dtype.precision, dtype.scale)
         case ArrayType():
             return pa.list_(_arrow(dtype.elementType))
         case StructType():

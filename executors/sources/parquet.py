@@ -130,9 +130,11 @@ def _converted(frame: pl.LazyFrame, physical: dict[str, pl.DataType], path: str,
         items.append(value.alias(column.column))
     if group.row_index is not None:
         items.append(pl.col(group.row_index).cast(pl.Int64))
+    index = [] if group.row_index is None else [group.row_index]
     if not items:
         return frame.select(pl.col(_ROWS))
-    return frame.select(items)
+    # A select of constants alone has one row; beside columns they have as many.
+    return frame.with_columns(items).select([c.column for c in group.columns] + index)
 
 
 def _match(name: str, physical: dict[str, pl.DataType], case_sensitive: bool) -> str | None:
