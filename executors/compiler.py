@@ -64,15 +64,11 @@ def evaluation_of(
     return Evaluation(call, context, guard, compiler, lambda_columns)
 
 
-def _attribute(
-    expression: Attribute, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
-) -> pl.Expr:
+def _attribute(expression: Attribute, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
     return pl.col(column_name(expression.expr_id))
 
 
-def _literal(
-    expression: Literal, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
-) -> pl.Expr:
+def _literal(expression: Literal, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
     return literal_column(expression.value, expression.dtype)
 
 

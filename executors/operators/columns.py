@@ -62,9 +62,7 @@ def _in_order(value: pl.Expr, dtype: DataType) -> pl.Expr:
             entries = value.cast(pl.List(pl.Struct(entry)))
             if _holds_map(dtype.valueType):
                 inner = pl.element().struct.field("value")
-                within = pl.struct(
-                    pl.element().struct.field("key"), _in_order(inner, dtype.valueType).alias("value")
-                )
+                within = pl.struct(pl.element().struct.field("key"), _in_order(inner, dtype.valueType).alias("value"))
                 entries = entries.list.eval(within)
             return entries.list.sort().cast(carrier(dtype))
         case ArrayType() if _holds_map(dtype):
@@ -72,8 +70,7 @@ def _in_order(value: pl.Expr, dtype: DataType) -> pl.Expr:
         case StructType() if _holds_map(dtype):
             names = struct_carrier_names(dtype)
             fields = [
-                _in_order(value.struct.field(n), f.dataType).alias(n)
-                for n, f in zip(names, dtype.fields, strict=True)
+                _in_order(value.struct.field(n), f.dataType).alias(n) for n, f in zip(names, dtype.fields, strict=True)
             ]
             return pl.when(value.is_not_null()).then(pl.struct(fields))
     return value
