@@ -477,19 +477,20 @@ def cast_gives_null(source: DataType, target: DataType) -> bool:
         return not isinstance(target, (BinaryType, StringType))
     if isinstance(target, StringType):
         return False
+    if isinstance(source, TimestampType) and isinstance(target, (ByteType, ShortType, IntegerType)):
+        return True
     if isinstance(source, (FloatType, DoubleType)) and isinstance(target, TimestampType):
         return True
-    if isinstance(source, TimestampType):
-        return isinstance(target, (ByteType, ShortType, IntegerType))
-    if isinstance(source, (DoubleType, FloatType)) and isinstance(target, IntegralType):
+    if isinstance(target, DateType):
+        return not isinstance(source, TimestampType)
+    if isinstance(source, DateType):
+        return not isinstance(target, TimestampType)
+    if isinstance(target, CalendarIntervalType):
         return True
     if isinstance(target, DecimalType):
-        return not is_wider_decimal(target, source)
-    if isinstance(source, DateType):
-        return not isinstance(target, (TimestampType, TimestampNTZType))
-    if isinstance(source, DecimalType):
-        return isinstance(target, IntegralType)
-    return isinstance(target, CalendarIntervalType)
+        boolean = isinstance(source, BooleanType) and target.precision > target.scale
+        return not (boolean or is_wider_decimal(target, source))
+    return isinstance(source, FractionalType) and isinstance(target, IntegralType)
 
 
 def can_up_cast(source: DataType, target: DataType) -> bool:

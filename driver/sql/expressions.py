@@ -291,6 +291,15 @@ def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -
         patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
         if not patterns:
             raise text.error("Expected something between '(' and ')'", node)
+        words = [p.this for p in patterns if isinstance(p, exp.Literal) and p.is_string]
+        if len(words) == len(patterns):  # constants make one function, which shows its child alone
+            folded = name == "ilike"
+            title = ("not" if negated else "") + "like" + ("any" if isinstance(pattern, exp.Any) else "all")
+            constants = [convert(p, text) for p in patterns]
+            if folded:
+                child = call("lower", child)
+                constants = [call("lower", c) for c in constants]
+            return call(title, child, *constants, origin=text.origin(node))
         # x NOT LIKE ANY (p, q) is true where it is unlike one of them.
         operator = "or" if isinstance(pattern, exp.Any) else "and"
         tests: list[Expression] = [call(name, child, convert(p, text), origin=text.origin(node)) for p in patterns]

@@ -11,12 +11,26 @@ import polars as pl
 from voltray.executors.functions.columns import limits_of, null_where
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    BINARY_INPUT, Accept, Function, Parameter, Signature, accepts_type, parameters,
+    BINARY_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    accepts_type,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BYTE, INTEGER, LONG, BooleanType, DataType, IntegerType, IntegralType, LongType, carrier,
+    BYTE,
+    INTEGER,
+    LONG,
+    BooleanType,
+    DataType,
+    IntegerType,
+    IntegralType,
+    LongType,
+    carrier,
 )  # fmt: skip
 
 _LOGIC: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {

@@ -17,9 +17,30 @@ from voltray.executors.literals import internal_values, series_of
 from voltray.proto.expressions import Attribute, Cast, EvalMode
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BINARY, BOOLEAN, DATE, DOUBLE, FLOAT, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, VARIANT, ArrayType, DataType,
-    DateType, DecimalType, FloatType, MapType, StringType, StructType, TimestampNTZType, TimestampType, VariantType,
-    carrier, struct_carrier_names, type_name,
+    BINARY,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    FLOAT,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    VARIANT,
+    ArrayType,
+    DataType,
+    DateType,
+    DecimalType,
+    FloatType,
+    MapType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    VariantType,
+    carrier,
+    struct_carrier_names,
+    type_name,
 )  # fmt: skip
 
 _SCALAR_TYPES: dict[type, DataType] = {

@@ -21,6 +21,7 @@ from voltray.executors.functions.registry import (
     Parameter,
     Signature,
     always_nullable,
+    any_argument_nullable,
     parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal
@@ -211,6 +212,11 @@ def _to_binary(raises: bool) -> Callable[..., pl.Expr]:
     return body
 
 
+def _to_binary_nullable(args: tuple[Expression, ...]) -> bool:
+    form = args[1].value if len(args) > 1 and isinstance(args[1], Literal) else None
+    return form is None or form.lower() != "base64" or any_argument_nullable(args)
+
+
 def _resolve_to_binary(resolution: Any) -> Expression:
     args = [resolution.coerce(0, STRING)]
     if len(resolution.args) == 1:
@@ -238,15 +244,15 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("base64",), parameters(("bin", BINARY_INPUT)), STRING, _base64),
     Function(("unbase64",), parameters(("str", STRING_INPUT)), BINARY, _unbase64, notes=_LOOP),
     Function(
-        ("encode",), parameters(("str", STRING_INPUT), ("charset", STRING_INPUT)), BINARY, _coded(encode, pl.Binary()),
+        ("encode",), parameters(("str", STRING_INPUT), ("charset", STRING_INPUT)), BINARY, _coded(encode, pl.Binary()), nullable=always_nullable,
         notes=_LOOP,
     ),
     Function(
         ("decode",), Signature((Parameter("expr", ANY), Parameter("search", ANY)), repeated=1, minimum=2), STRING,
-        _coded(decode, pl.String()), resolve=_resolve_decode, notes=_LOOP,
+        _coded(decode, pl.String()), resolve=_resolve_decode, nullable=always_nullable, notes=_LOOP,
     ),
     Function(
-        ("to_binary",), _TO_BINARY, BINARY, _to_binary(True), resolve=_resolve_to_binary, nullable=always_nullable,
+        ("to_binary",), _TO_BINARY, BINARY, _to_binary(True), resolve=_resolve_to_binary, nullable=_to_binary_nullable,
         notes=_LOOP,
     ),
     Function(

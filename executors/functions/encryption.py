@@ -16,7 +16,6 @@ from voltray.executors.functions.registry import (
     Parameter,
     Signature,
     always_nullable,
-    any_argument_nullable,
 )  # fmt: skip
 from voltray.proto.expressions import Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
@@ -150,11 +149,11 @@ _LOOP = "A loop a row, over the cryptography package."
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(
-        ("aes_encrypt",), _ENCRYPT, BINARY, _over_rows(encrypt, False), nullable=any_argument_nullable,
+        ("aes_encrypt",), _ENCRYPT, BINARY, _over_rows(encrypt, False), nullable=always_nullable,
         display=_shown("aes_encrypt", ("GCM", "DEFAULT", "", "")), deterministic=False, foldable=False, notes=_LOOP,
     ),
     Function(
-        ("aes_decrypt",), _DECRYPT, BINARY, _over_rows(decrypt, False), nullable=any_argument_nullable,
+        ("aes_decrypt",), _DECRYPT, BINARY, _over_rows(decrypt, False), nullable=always_nullable,
         display=_shown("aes_decrypt", ("GCM", "DEFAULT", "")), notes=_LOOP,
     ),
     Function(

@@ -15,7 +15,15 @@ from voltray.executors.functions.columns import by_unique, by_unique_rows
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.hash_columns import MURMUR3, XXHASH64, Algorithm, hash_columns
 from voltray.executors.functions.registry import (
-    ANY, BINARY_INPUT, Function, Parameter, Signature, accepts_type, always_nullable, never_nullable, parameters,
+    ANY,
+    BINARY_INPUT,
+    Function,
+    Parameter,
+    Signature,
+    accepts_type,
+    always_nullable,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, dtype_of
 from voltray.proto.types import INTEGER, LONG, STRING, ArrayType, DataType, MapType, StructType

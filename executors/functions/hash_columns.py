@@ -12,10 +12,33 @@ import polars as pl
 
 from voltray.executors.functions.decimal import unscaled_of
 from voltray.proto.types import (
-    ArrayType, BinaryType, BooleanType, ByteType, CalendarIntervalType, CharType, DataType, DateType,
-    DayTimeIntervalType, DecimalType, DoubleType, FloatType, IntegerType, LongType, MapType, NullType, ShortType,
-    StringType, StructType, TimestampNTZType, TimestampType, TimeType, UserDefinedType, VarcharType,
-    YearMonthIntervalType, carrier, struct_carrier_names,
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    CalendarIntervalType,
+    CharType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    NullType,
+    ShortType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    UserDefinedType,
+    VarcharType,
+    YearMonthIntervalType,
+    carrier,
+    struct_carrier_names,
 )  # fmt: skip
 
 Words = npt.NDArray[Any]

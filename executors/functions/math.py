@@ -20,7 +20,6 @@ from voltray.executors.functions.registry import (
     Signature,
     accepts_type,
     always_nullable,
-    any_argument_nullable,
     parameters,
 )  # fmt: skip
 from voltray.proto.expressions import EvalMode, dtype_of
@@ -72,7 +71,7 @@ def _positive_only(function: Callable[[pl.Expr], pl.Expr], above: float = 0.0) -
     return lambda evaluation, value: pl.when(value <= above).then(None).otherwise(function(value))
 
 
-def _unary(name: str, body: Callable[..., pl.Expr], *more: str, nullable: Any = any_argument_nullable) -> Function:
+def _unary(name: str, body: Callable[..., pl.Expr], *more: str, nullable: Any = always_nullable) -> Function:
     return Function((name, *more), _ONE, DOUBLE, body, nullable=nullable, display=_upper(name))
 
 
@@ -261,11 +260,11 @@ FUNCTIONS: tuple[Function, ...] = (
     _unary("exp", _numpy(math_strict.exp)),
     _unary("expm1", _numpy(math_strict.expm1)),
     _unary("sqrt", _expression(lambda v: v.sqrt())),
-    _unary("log10", _log10, nullable=always_nullable),
-    _unary("log2", _positive_only(_log2), nullable=always_nullable),
+    _unary("log10", _log10),
+    _unary("log2", _positive_only(_log2)),
     _unary("log1p", _positive_only(lambda v: v.log1p(), -1.0), nullable=always_nullable),
     Function(("ln",), _ONE, DOUBLE, _positive_only(lambda v: v.log()), nullable=always_nullable),
-    Function(("rint",), _ONE, DOUBLE, _numpy(np.rint)),
+    Function(("rint",), _ONE, DOUBLE, _numpy(np.rint), nullable=always_nullable),
     Function(
         ("log",),
         Signature((Parameter("base", _DOUBLE), Parameter("expr", _DOUBLE, optional=True))),
@@ -278,8 +277,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("power",), _TWO, DOUBLE, _numpy(np.power), display=_upper("power")),
     Function(("hypot",), _TWO, DOUBLE, _numpy(np.hypot), display=_upper("hypot")),
     Function(("atan2",), _TWO, DOUBLE, _numpy(_atan2), display=_upper("atan2")),
-    Function(("signum",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, display=_upper("signum")),
-    Function(("sign",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign),
+    Function(("signum",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable, display=_upper("signum")),
+    Function(("sign",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable),
     Function(("e",), Signature(), DOUBLE, _constant(math.e), display=_upper("e")),
     Function(("pi",), Signature(), DOUBLE, _constant(math.pi), display=_upper("pi")),
     Function(("factorial",), parameters(("expr", _INT)), LONG, _factorial, nullable=always_nullable),

@@ -22,6 +22,7 @@ from voltray.executors.functions.registry import (
     Parameter,
     Signature,
     always_nullable,
+    any_argument_nullable,
     parameters,
 )  # fmt: skip
 from voltray.executors.functions.string import constant
@@ -456,7 +457,7 @@ def _char(name: str) -> Function:
 def _number(name: str, raises: bool) -> Function:
     return Function(
         (name,), _TEXT_AND_FORM, DecimalType(38, 18), _to_number(raises), resolve=_resolve_to_number,
-        nullable=always_nullable, notes=_LOOP,
+        nullable=any_argument_nullable if raises else always_nullable, notes=_LOOP,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from voltray.executors.functions.registry import (
     parameters,
 )  # fmt: skip
 from voltray.executors.functions.string import constant
-from voltray.proto.expressions import Literal
+from voltray.proto.expressions import Call, Expression, Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import BOOLEAN, INTEGER, STRING, ArrayType, DataType
 
@@ -143,6 +143,24 @@ def _like_name(keyword: str) -> Callable[[tuple[str, ...]], str]:
 
 def _ilike_name(names: tuple[str, ...]) -> str:
     return f"ilike({names[0]}, {names[1]})" + (f" ESCAPE '{names[2]}'" if len(names) > 2 and names[2] != "\\" else "")
+
+
+def _like_several(any_of: bool, negated: bool) -> Callable[..., pl.Expr]:
+    """LIKE ANY and LIKE ALL of constant patterns."""
+
+    def body(evaluation: Evaluation, value: pl.Expr, *patterns: pl.Expr) -> pl.Expr:
+        texts = [_constant_text(a) for a in evaluation.call.args[1:]]
+        tests = [like_constant(value, t, "\\", False) for t in texts]
+        tests = [~t for t in tests] if negated else tests
+        return pl.any_horizontal(tests) if any_of else pl.all_horizontal(tests)
+
+    return body
+
+
+def _constant_text(expression: Expression) -> str:
+    if isinstance(expression, Call) and expression.name == "lower":
+        return _constant_text(expression.args[0]).lower()
+    return str(constant(expression))
 
 
 # ---- rlike and its kin --------------------------------------------------------------------------------
@@ -447,6 +465,7 @@ _LIKE = Signature(
         Parameter("escape", _ESCAPE, default=Literal("\\", STRING)),
     )
 )
+_LIKE_SEVERAL = Signature((Parameter("str", STRING_INPUT), Parameter("pattern", STRING_INPUT)), repeated=1, minimum=2)
 STRINGS: DataType = ArrayType(STRING, True)
 
 
@@ -461,6 +480,13 @@ def _rlike_name(names: tuple[str, ...]) -> str:
 FUNCTIONS: tuple[Function, ...] = (
     Function(("like",), _LIKE, BOOLEAN, _like(False), display=_like_name("LIKE")),
     Function(("ilike",), _LIKE, BOOLEAN, _like(True), display=_ilike_name),
+    *[
+        Function(
+            (name,), _LIKE_SEVERAL, BOOLEAN, _like_several(name.endswith("any"), name.startswith("not")),
+            nullable=always_nullable, internal=True, display=lambda names, name=name: f"{name}({names[0]})",
+        )
+        for name in ("likeany", "likeall", "notlikeany", "notlikeall")
+    ],
     Function(("rlike",), _TWO, BOOLEAN, _rlike, display=_rlike_name),
     Function(("regexp",), _TWO, BOOLEAN, _rlike, display=lambda n: f"REGEXP({n[0]}, {n[1]})"),
     Function(("regexp_like",), _TWO, BOOLEAN, _rlike, display=lambda n: f"REGEXP_LIKE({n[0]}, {n[1]})"),

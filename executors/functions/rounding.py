@@ -16,7 +16,7 @@ from voltray.executors.functions.registry import (
     Function,
     Parameter,
     Signature,
-    any_argument_nullable,
+    always_nullable,
 )  # fmt: skip
 from voltray.proto.coercion import bounded_decimal
 from voltray.proto.coercion import decimal_of as decimal_holding
@@ -238,14 +238,18 @@ def _whole_name(name: str) -> Any:
 
 
 FUNCTIONS: tuple[Function, ...] = (
-    Function(("round",), _ROUND, _round_type, _round(ROUND_HALF_UP), display=_round_name("round")),
-    Function(("bround",), _ROUND, _round_type, _round(ROUND_HALF_EVEN), display=_round_name("bround")),
-    Function(
-        ("ceil",), _WHOLE, _whole_type, _whole(ROUND_CEILING), resolve=_resolve_whole,
-        display=_whole_name("ceil"), nullable=any_argument_nullable,
-    ),
-    Function(("ceiling",), _WHOLE, _whole_type, _whole(ROUND_CEILING), resolve=_resolve_whole),
-    Function(
-        ("floor",), _WHOLE, _whole_type, _whole(ROUND_FLOOR), resolve=_resolve_whole, display=_whole_name("floor"),
-    ),
+    *[
+        Function((name,), _ROUND, _round_type, _round(rule), nullable=always_nullable, display=_round_name(name))
+        for name, rule in (("round", ROUND_HALF_UP), ("bround", ROUND_HALF_EVEN))
+    ],
+    *[
+        Function(
+            (name,), _WHOLE, _whole_type, _whole(rule), resolve=_resolve_whole, nullable=always_nullable, display=shown
+        )
+        for name, rule, shown in (
+            ("ceil", ROUND_CEILING, _whole_name("ceil")),
+            ("ceiling", ROUND_CEILING, None),
+            ("floor", ROUND_FLOOR, _whole_name("floor")),
+        )
+    ],
 )  # fmt: skip

@@ -19,6 +19,7 @@ from voltray.executors.functions.registry import (
     Parameter,
     Signature,
     accepts_type,
+    always_nullable,
     any_argument_nullable,
     parameters,
 )  # fmt: skip
@@ -340,7 +341,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(("substr",), _SUBSTRING, _first_type, _substring, display=_with_default("substr", 3, str(TO_THE_END))),
     Function(("left",), parameters(("str", STRING_OR_BINARY), ("len", _INT)), _first_type, _left),
-    Function(("right",), parameters(("str", STRING_INPUT), ("len", _INT)), STRING, _right),
+    Function(("right",), parameters(("str", STRING_INPUT), ("len", _INT)), STRING, _right, nullable=always_nullable),
     Function(("overlay",), _OVERLAY, _first_type, _overlay, display=_with_default("overlay", 4, "-1")),
     Function(("reverse",), parameters(("expr", _REVERSED)), _reversed_type, _reverse),
     Function(("lpad",), _PAD, _first_type, _pad(True), resolve=_resolve_pad, display=_pad_name("lpad")),

@@ -16,11 +16,12 @@ from voltray.executors.functions.registry import (
     Parameter,
     Signature,
     accepts_type,
+    always_nullable,
     any_argument_nullable,
     parameters,
 )  # fmt: skip
 from voltray.executors.functions.string import constant, is_binary
-from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
+from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import BINARY, BOOLEAN, INTEGER, STRING, BinaryType, StringType
 
@@ -231,14 +232,14 @@ def _locate_name(name: str) -> Callable[[tuple[str, ...]], str]:
     return lambda names: f"{name}({', '.join(names if len(names) > 2 else (*names, '1'))})"
 
 
-def _elt_nullable(args: tuple[Expression, ...]) -> bool:
-    return any(nullable_of(a) for a in args)
+def _tested_nullable(args: tuple[Expression, ...]) -> bool:
+    return isinstance(dtype_of(args[0]), BinaryType) or any_argument_nullable(args)
 
 
 FUNCTIONS: tuple[Function, ...] = (
-    Function(("contains",), _TESTED, BOOLEAN, _test("contains", "contains")),
-    Function(("startswith",), _TESTED, BOOLEAN, _test("starts_with", "starts_with")),
-    Function(("endswith",), _TESTED, BOOLEAN, _test("ends_with", "ends_with")),
+    Function(("contains",), _TESTED, BOOLEAN, _test("contains", "contains"), nullable=_tested_nullable),
+    Function(("startswith",), _TESTED, BOOLEAN, _test("starts_with", "starts_with"), nullable=_tested_nullable),
+    Function(("endswith",), _TESTED, BOOLEAN, _test("ends_with", "ends_with"), nullable=_tested_nullable),
     Function(("instr",), parameters(("str", STRING_INPUT), ("substr", STRING_INPUT)), INTEGER, _instr),
     Function(("locate",), _LOCATE, INTEGER, _locate, display=_locate_name("locate"), nullable=_locate_nullable),
     Function(("position",), _LOCATE, INTEGER, _locate, display=_locate_name("position"), nullable=_locate_nullable),
@@ -249,7 +250,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         ("split_part",), parameters(("str", STRING_INPUT), ("delimiter", STRING_INPUT), ("partNum", _INT)), STRING,
-        _split_part,
+        _split_part, nullable=always_nullable,
     ),
     Function(
         ("replace",), _REPLACE, STRING, _replace,
@@ -261,6 +262,6 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         ("elt",), Signature((Parameter("n", _INT), Parameter("input", STRING_INPUT)), repeated=1, minimum=2), STRING,
-        _elt, resolve=_resolve_elt, nullable=_elt_nullable,
+        _elt, resolve=_resolve_elt, nullable=always_nullable,
     ),
 )  # fmt: skip

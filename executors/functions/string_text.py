@@ -23,7 +23,7 @@ from voltray.executors.functions.registry import (
 )  # fmt: skip
 from voltray.executors.functions.string import constant
 from voltray.executors.functions.to_string import decode_utf8
-from voltray.proto.expressions import Expression, Literal, nullable_of
+from voltray.proto.expressions import Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import BOOLEAN, INTEGER, LONG, STRING, ArrayType
 
@@ -196,10 +196,6 @@ def _sentences(evaluation: Evaluation, text: pl.Expr, language: pl.Expr, country
     return looped(sentences, pl.List(pl.List(pl.String())))(evaluation, text)
 
 
-def _first_nullable(args: tuple[Expression, ...]) -> bool:
-    return nullable_of(args[0])
-
-
 _MARK = Accept((type(STRING),), (STRING,), '"STRING"')
 _MASK = Signature(
     (
@@ -245,15 +241,15 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("char",), parameters(("n", accepts_type(LONG))), STRING, looped(_chr, pl.String()), notes=_LOOP),
     Function(("soundex",), _TEXT, STRING, looped(soundex, pl.String()), notes=_LOOP),
     Function(("levenshtein",), _DISTANCE, INTEGER, _levenshtein, notes=_LOOP),
-    Function(("luhn_check",), _TEXT, BOOLEAN, looped(luhn_check, pl.Boolean()), notes=_LOOP),
-    Function(("mask",), _MASK, STRING, _mask, display=_mask_name, nullable=_first_nullable, notes=_LOOP),
-    Function(("quote",), _TEXT, STRING, looped(quote, pl.String()), notes=_LOOP),
-    Function(("is_valid_utf8",), parameters(("str", STRING_OR_BINARY)), BOOLEAN, _is_utf8, notes=_LOOP),
-    Function(("make_valid_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _make_utf8),
-    Function(("validate_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _validate_utf8(True), notes=_LOOP),
+    Function(("luhn_check",), _TEXT, BOOLEAN, looped(luhn_check, pl.Boolean()), nullable=always_nullable, notes=_LOOP),
+    Function(("mask",), _MASK, STRING, _mask, display=_mask_name, nullable=always_nullable, notes=_LOOP),
+    Function(("quote",), _TEXT, STRING, looped(quote, pl.String()), nullable=always_nullable, notes=_LOOP),
+    Function(("is_valid_utf8",), parameters(("str", STRING_OR_BINARY)), BOOLEAN, _is_utf8, nullable=always_nullable, notes=_LOOP),
+    Function(("make_valid_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _make_utf8, nullable=always_nullable),
+    Function(("validate_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _validate_utf8(True), nullable=always_nullable, notes=_LOOP),
     Function(
         ("try_validate_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _validate_utf8(False),
         nullable=always_nullable, notes=_LOOP,
     ),
-    Function(("sentences",), _SENTENCES, WORDS, _sentences, display=_sentences_name, notes=_LOOP),
+    Function(("sentences",), _SENTENCES, WORDS, _sentences, display=_sentences_name, nullable=always_nullable, notes=_LOOP),
 )  # fmt: skip

@@ -144,7 +144,7 @@ _ONE = parameters(("str", STRING_INPUT))
 FUNCTIONS: tuple[Function, ...] = (
     Function(("parse_url",), _URL, STRING, _parse_url(True), nullable=always_nullable, notes=_LOOP),
     Function(("try_parse_url",), _URL, STRING, _parse_url(False), nullable=always_nullable, notes=_LOOP),
-    Function(("url_encode",), _ONE, STRING, _encode, notes=_LOOP),
-    Function(("url_decode",), _ONE, STRING, _decode(True), notes=_LOOP),
+    Function(("url_encode",), _ONE, STRING, _encode, nullable=always_nullable, notes=_LOOP),
+    Function(("url_decode",), _ONE, STRING, _decode(True), nullable=always_nullable, notes=_LOOP),
     Function(("try_url_decode",), _ONE, STRING, _decode(False), nullable=always_nullable, notes=_LOOP),
 )
