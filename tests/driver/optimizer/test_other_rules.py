@@ -29,7 +29,7 @@ def test_a_condition_that_always_holds_goes() -> None:
 
 
 def test_what_fails_to_fold_is_left_to_fail_in_its_row() -> None:
-    rows, (a,) = table("a")
+    rows, (_a,) = table("a")
     division = Call("/", (Literal(1.0, DOUBLE), Literal(0.0, DOUBLE)), DOUBLE)
     filtered = logical.Filter(rows, compare(">", division, Literal(1.0, DOUBLE)))
     assert fold_constants(filtered, None) == filtered
@@ -75,7 +75,7 @@ def test_unread_columns_are_not_carried_through_a_join() -> None:
 
 
 def test_unread_aggregates_and_windows_are_not_computed() -> None:
-    rows, (a, b) = table("a", "b")
+    rows, (a, _b) = table("a", "b")
     groups = logical.Aggregate(rows, (a,), (count_all("n"), count_all("m")))
     pruned = prune_columns(logical.Project(groups, (groups.output[1],)), None)
     assert len(pruned.child.aggregates) == 1

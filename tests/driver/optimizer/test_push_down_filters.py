@@ -64,7 +64,7 @@ def test_joins_are_ordered_so_that_each_has_a_condition() -> None:
 
 
 def test_a_filter_on_groups_goes_below_the_aggregation() -> None:
-    rows, (a, b) = table("a", "b")
+    rows, (a, _b) = table("a", "b")
     groups = logical.Aggregate(rows, (a,), (count_all(),))
     n = groups.output[1]
     condition = call_and(compare(">", a, number(1)), compare(">", n, number(2)))
@@ -73,7 +73,7 @@ def test_a_filter_on_groups_goes_below_the_aggregation() -> None:
 
 
 def test_a_filter_goes_into_every_child_of_a_union() -> None:
-    first, (a,) = table("a")
+    first, (_a,) = table("a")
     second, (b,) = table("b")
     both = logical.Union((first, second), (u := column("u"),))
     pushed = push_down_filters(logical.Filter(both, compare(">", u, number(1))), None)

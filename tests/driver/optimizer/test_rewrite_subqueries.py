@@ -124,7 +124,7 @@ def test_two_levels_of_correlation() -> None:
 def test_set_operations_are_computed_for_each_outer_value(kind: str) -> None:
     rows, (a,) = table("a")
     first, c = matches(a)
-    second, (d,) = table("d")
+    second, (_d,) = table("d")
     both = logical.SetOperation(logical.Project(first, (c,)), second, kind, False)
     result = rewritten(logical.Filter(rows, ExistsSubquery(both)))
     assert "SetOperation" in kinds(result)
