@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from voltray.executors.functions.aggregates import aggregate, argument_type, one_buffer
+from voltray.executors.functions.aggregate_entries import aggregate, argument_type, one_buffer
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import (
     ANY,

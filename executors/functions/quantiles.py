@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from voltray.executors.functions.aggregates import aggregate
+from voltray.executors.functions.aggregate_entries import aggregate
 from voltray.executors.functions.argument_checks import checked, in_range
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import Accept, Function, Parameter, Signature, parameters

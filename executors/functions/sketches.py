@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from voltray.executors.functions.aggregates import aggregate
+from voltray.executors.functions.aggregate_entries import aggregate
 from voltray.executors.functions.argument_checks import constant_value
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.hash_columns import MURMUR3, fold

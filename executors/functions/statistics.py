@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from voltray.executors.functions.aggregates import aggregate
+from voltray.executors.functions.aggregate_entries import aggregate
 from voltray.executors.functions.columns import divide_by_zero
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import Accept, Function, Split, always_nullable, never_nullable, parameters

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from voltray.executors.functions.aggregates import result_of_first
+from voltray.executors.functions.aggregate_entries import result_of_first
 from voltray.executors.functions.argument_checks import Hook, checked, in_range
 from voltray.executors.functions.registry import (
     ANY,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from voltray.executors.compiler import compile_expression, evaluation_of
-from voltray.executors.functions.aggregates import IGNORE_NULLS
+from voltray.executors.functions.aggregate_entries import IGNORE_NULLS
 from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.functions.registry import Function, Split
@@ -120,27 +120,27 @@ def prepare(alias: Alias, context: EvaluationContext, *, collects: bool = True) 
 
 
 def _with_arguments(prepared: PreparedAggregate, call: AggregateCall, context: EvaluationContext) -> PreparedAggregate:
-    columns: list[pl.Expr] = []
-    wanted: pl.Expr | None = None
-    if call.filter is not None:
-        condition = f"{prepared.name}~where"
-        columns.append(compile_expression(call.filter, context).fill_null(False).alias(condition))
-        wanted = compile_expression(call.filter, context).fill_null(False)
-    masks = wanted is not None and call.name in IGNORE_NULLS
-    arguments: list[pl.Expr] = []
-    for position, argument in enumerate((*call.args, *[o.child for o in call.order_by])):
-        if isinstance(argument, Attribute) and not masks:
-            arguments.append(pl.col(argument.column))
-            continue
-        column = f"{prepared.name}~{position}"
-        value = compile_expression(argument, context, wanted)
-        columns.append((pl.when(wanted).then(value) if masks else value).alias(column))
-        arguments.append(pl.col(column))
-    if wanted is not None and not masks:
-        arguments = [a.filter(pl.col(f"{prepared.name}~where")) for a in arguments]
-    elif masks:
-        columns = columns[1:]
-    return replace(prepared, columns=tuple(columns), arguments=_shaped(arguments, call))
+    """FILTER sets arguments to NULL where the function does not see NULLs anyway, else it takes rows out."""
+    everything = (*call.args, *[o.child for o in call.order_by])
+    names = [f"{prepared.name}~{position}" for position in range(len(everything))]
+    if call.filter is None:
+        bare = [isinstance(a, Attribute) for a in everything]
+        columns = [
+            compile_expression(a, context).alias(n) for a, n, b in zip(everything, names, bare, strict=True) if not b
+        ]
+        arguments = [
+            compile_expression(a, context) if b else pl.col(n) for a, n, b in zip(everything, names, bare, strict=True)
+        ]
+        return replace(prepared, columns=tuple(columns), arguments=_shaped(arguments, call))
+    wanted = compile_expression(call.filter, context).fill_null(False)
+    values = [compile_expression(a, context, wanted) for a in everything]
+    if call.name in IGNORE_NULLS:
+        columns = [pl.when(wanted).then(v).alias(n) for v, n in zip(values, names, strict=True)]
+        return replace(prepared, columns=tuple(columns), arguments=_shaped([pl.col(n) for n in names], call))
+    condition = f"{prepared.name}~where"
+    columns = [wanted.alias(condition), *[v.alias(n) for v, n in zip(values, names, strict=True)]]
+    kept = [pl.col(n).filter(pl.col(condition)) for n in names]
+    return replace(prepared, columns=tuple(columns), arguments=_shaped(kept, call))
 
 
 def _shaped(arguments: list[pl.Expr], call: AggregateCall) -> tuple[pl.Expr, ...]:

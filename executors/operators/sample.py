@@ -47,7 +47,7 @@ def _draws(seed: int, rows: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.flo
     numbers = rows.to_numpy()
     start = int(numbers.min())
     draws = random_doubles(seed, start, int(numbers.max()) - start + 1)
-    return draws[numbers - start]
+    return np.asarray(draws[numbers - start], dtype=np.float64)
 
 
 def _inside(draws: np.ndarray[tuple[int], np.dtype[np.float64]], lower: float, upper: float) -> pl.Series:

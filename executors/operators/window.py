@@ -94,7 +94,7 @@ def _windowed(
     partition_names, order_names = names[: len(partition)], names[len(partition) :]
     inputs = list(dict.fromkeys([*names, *[a for item in items for a in item.arguments]]))
 
-    def compute(columns: list[pl.Series]) -> pl.Series:
+    def compute(columns: Sequence[pl.Series]) -> pl.Series:
         table = pl.DataFrame([c.alias(n) for c, n in zip(columns, [*inputs, _RESULT], strict=True)])
         rows = sorted_rows(
             table.height,

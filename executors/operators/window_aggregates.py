@@ -134,7 +134,7 @@ def _small(values: pl.Series) -> bool:
 
 def _between(numbers: Indices, low: Indices, high: Indices) -> Indices:
     totals = np.concatenate([[0], np.cumsum(numbers)])
-    return totals[high] - totals[low]
+    return np.asarray(totals[high] - totals[low], dtype=np.int64)
 
 
 def _where_known(values: pl.Series, count: Indices) -> pl.Series:

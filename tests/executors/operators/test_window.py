@@ -12,7 +12,7 @@ from voltray.proto.expressions import AggregateCall, Call, FrameKind, Literal, S
 from voltray.proto.operators import Limit, Window
 from voltray.proto.types import DOUBLE, INTEGER, LONG, NULL, STRING, ArrayType
 
-G, O, V = attribute("g"), attribute("o"), attribute("v")
+G, K, V = attribute("g"), attribute("o"), attribute("v")
 F, S = attribute("f", DOUBLE), attribute("s", STRING)
 _random = random.Random(1)
 DATA = [
@@ -22,7 +22,7 @@ DATA = [
     )
     for _ in range(60)
 ]  # fmt: skip
-SCAN = scan((G, O, V, F, S), DATA)
+SCAN = scan((G, K, V, F, S), DATA)
 ROWS, RANGE = FrameKind.ROWS, FrameKind.RANGE
 FRAMES = [
     WindowFrame(ROWS, None, 0), WindowFrame(ROWS, None, None), WindowFrame(ROWS, -1, 1), WindowFrame(ROWS, 1, 2),
@@ -84,7 +84,7 @@ def test_aggregates_over_frames(name: str, position: int, ascending: bool) -> No
     dtype = {"count": LONG, "sum": sums, "avg": DOUBLE, "collect_list": ArrayType(argument.dtype, False)}.get(
         name, argument.dtype
     )
-    order = (SortOrder(O, ascending, ascending),)
+    order = (SortOrder(K, ascending, ascending),)
     items = [window(AggregateCall(name, (argument,), dtype), (G,), order, f) for f in FRAMES]
     found = rows(Window(SCAN, tuple(items)))
     data = sorted(DATA, key=lambda r: (key(r[0], True), key(r[1], ascending)))
@@ -123,8 +123,8 @@ def test_functions_of_windows_only() -> None:
 
 
 def test_nulls_are_ignored_where_asked() -> None:
-    source = scan((O, V), [(1, None), (2, 7), (3, None), (4, 9)])
-    order, frame = (SortOrder(O),), WindowFrame(ROWS, None, None)
+    source = scan((K, V), [(1, None), (2, 7), (3, None), (4, 9)])
+    order, frame = (SortOrder(K),), WindowFrame(ROWS, None, None)
     no = Literal(None, NULL)
     items = (
         window(Call("lag", (V, Literal(1, INTEGER), no), LONG), (), order, frame, ignore_nulls=True),
@@ -138,5 +138,5 @@ def test_nulls_are_ignored_where_asked() -> None:
 
 
 def test_no_rows() -> None:
-    item = window(AggregateCall("sum", (V,), LONG), (G,), (SortOrder(O),), WindowFrame(ROWS, None, 0))
+    item = window(AggregateCall("sum", (V,), LONG), (G,), (SortOrder(K),), WindowFrame(ROWS, None, 0))
     assert rows(Window(Limit(SCAN, 0), (item,))) == []
