@@ -166,10 +166,12 @@ def _moment(function: str, what: str, name: str) -> Callable[[r.Statistic, Resol
 def _crosstab(relation: r.Statistic, child: Resolved, analysis: Analysis) -> Resolved:
     first, second = _pair(relation, child, analysis)
     null = Literal("null", t.STRING)
-    names = [UnresolvedAlias(call("coalesce", _text(c), null), (f"_{i}",)) for i, c in enumerate((first, second))]
-    pairs = analysis.relation(r.Project(over(child), tuple(names)))
-    left, right = pairs.scope.attributes
-    group = UnresolvedAlias(left, (f"{relation.columns[0]}_{relation.columns[1]}",))
+    names = (f"{relation.columns[0]}_{relation.columns[1]}", "column")
+    texts = [
+        UnresolvedAlias(call("coalesce", _text(c), null), (n,)) for c, n in zip((first, second), names, strict=True)
+    ]
+    pairs = analysis.relation(r.Project(over(child), tuple(texts)))
+    group, right = pairs.scope.attributes
     counted = call("count", Literal(1, t.INTEGER))
     table = analysis.relation(r.Aggregate(over(pairs), "pivot", (group,), (counted,), right))
     return analysis.relation(r.FillNa(over(table), (), (Literal(0, t.LONG),)))
