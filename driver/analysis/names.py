@@ -10,13 +10,29 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from voltray.driver.analysis.temporal_text import date_text, day_time_text, time_text, timestamp_text, year_month_text
+from voltray.executors.functions import java_numbers
+from voltray.executors.functions.decimal import unscaled
+from voltray.executors.functions.to_string import big_decimal_text
 from voltray.proto.types import (
-    ArrayType, BinaryType, BooleanType, CalendarIntervalType, DataType, DateType, DayTimeIntervalType,
-    DecimalType, DoubleType, FloatType, MapType, NumericType, StringType, StructType, TimestampNTZType,
-    TimestampType, TimeType, YearMonthIntervalType,
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    CalendarIntervalType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    MapType,
+    NumericType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    YearMonthIntervalType,
 )  # fmt: skip
 
 
@@ -77,18 +93,7 @@ def text_of(name: Name) -> str:
 
 def java_double(value: float, single: bool = False) -> str:
     """A floating-point number as Java prints it."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    if value == 0:
-        return "-0.0" if str(value).startswith("-") else "0.0"
-    number = np.float32(value) if single else np.float64(value)
-    if 1e-3 <= abs(value) < 1e7:
-        return np.format_float_positional(number, unique=True, trim="0")
-    text = np.format_float_scientific(number, unique=True, trim="0", exp_digits=1)
-    mantissa, _, exponent = text.partition("e")
-    return f"{mantissa}E{int(exponent)}"
+    return java_numbers.java_float(value) if single else java_numbers.java_double(value)
 
 
 def java_decimal(value: Decimal, dtype: DecimalType) -> str:
@@ -130,7 +135,7 @@ _LITERALS: dict[type[DataType], Callable[[Any, Any, str], str]] = {
     BinaryType: lambda v, t, z: f"X'{bytes(v).hex().upper()}'",
     FloatType: lambda v, t, z: java_double(v, single=True),
     DoubleType: lambda v, t, z: java_double(v),
-    DecimalType: lambda v, t, z: java_decimal(v, t),
+    DecimalType: lambda v, t, z: big_decimal_text(unscaled(v, t.scale), t.scale),
     DateType: lambda v, t, z: f"DATE '{date_text(v)}'",
     TimestampType: lambda v, t, z: f"TIMESTAMP '{timestamp_text(v, z)}'",
     TimestampNTZType: lambda v, t, z: f"TIMESTAMP_NTZ '{timestamp_text(v, None)}'",

@@ -85,11 +85,12 @@ def _decimal(style: TextStyle, dtype: DataType, value: pl.Expr) -> pl.Expr:
     assert isinstance(dtype, DecimalType)
     if style.java_decimals and dtype.scale > 6:
         scale = dtype.scale
-        return _mapped(lambda c: by_unique(c.to_physical(), lambda v: _big_decimal(v, scale), pl.String()), value)
+        return _mapped(lambda c: by_unique(c.to_physical(), lambda v: big_decimal_text(v, scale), pl.String()), value)
     return value.cast(pl.String)
 
 
-def _big_decimal(number: int, scale: int) -> str:
+def big_decimal_text(number: int, scale: int) -> str:
+    """An unscaled number as BigDecimal.toString writes it: an exponent where it is very small."""
     digits = str(abs(number))
     adjusted = len(digits) - 1 - scale
     if adjusted >= -6:
