@@ -39,13 +39,13 @@ _INFIX = frozenset(
 _SHOWN_INFIX = {"==": "=", "and": "AND", "or": "OR", "like": "LIKE", "rlike": "RLIKE"}
 
 
-def plan_text(plan: Any) -> str:
-    """A logical plan or an unresolved relation as an indented tree."""
+def plan_text(plan: Any, note: Callable[[Any], str] | None = None) -> str:
+    """A logical plan or an unresolved relation as an indented tree; ``note`` adds a word behind each node."""
     lines: list[str] = []
     stack: list[tuple[Any, str, str]] = [(plan, "", "")]
     while stack:
         node, first, others = stack.pop()
-        lines.append(first + _line(node))
+        lines.append(first + _line(node) + (note(node) if note is not None else ""))
         children = _children(node)
         for place, child in reversed(list(enumerate(children))):
             last = place == len(children) - 1

@@ -12,7 +12,7 @@ from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.driver.planning.planner import Planner
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto import operators
-from voltray.proto.expressions import Expression
+from voltray.proto.expressions import Alias, Attribute, Expression
 from voltray.proto.operators import Operator, PartitionRead
 from voltray.proto.stages import Exchange, Stage
 from voltray.proto.tasks import BufferAttribute, PartitionKey
@@ -78,8 +78,8 @@ def explain_plan(
 def physical_text(fragment: Fragment, stages: Iterable[Stage]) -> str:
     """The last fragment's tree, with the stages that feed it below their exchanges."""
     by_source = {str(stage.stage_id): stage for stage in stages}
-    lines = [f"Result ({_tasks(len(fragment.tasks))})"]
-    stack: list[tuple[Operator | Stage, str, str]] = [(fragment.tasks[0], "+- ", "   ")]
+    lines: list[str] = []
+    stack: list[tuple[Operator | Stage, str, str]] = [(_shown_root(fragment.tasks[0]), "", "")]
     while stack:
         node, first, others = stack.pop()
         if isinstance(node, Stage):
@@ -94,7 +94,25 @@ def physical_text(fragment: Fragment, stages: Iterable[Stage]) -> str:
         for place, child in reversed(list(enumerate(children))):
             last = place == len(children) - 1
             stack.append((child, others + ("+- " if last else ":- "), others + ("   " if last else ":  ")))
+    lines.append(f"Result: {_tasks(len(fragment.tasks))}")
     return "\n".join(lines) + "\n"
+
+
+def _shown_root(root: Operator) -> Operator:
+    """The root, without a projection that only gives a cache's columns other ids."""
+    if isinstance(root, operators.Project) and isinstance(root.child, PartitionRead):
+        renamed = all(isinstance(i, Alias) and isinstance(i.child, Attribute) for i in root.items)
+        return root.child if renamed else root
+    return root
+
+
+def _name(operator: Operator) -> str:
+    """Spark's name of an operator, where it has one."""
+    if isinstance(operator, PartitionRead):
+        return "InMemoryTableScan" if PartitionKey.parse(operator.key).source.startswith("cache") else "ExchangeRead"
+    if isinstance(operator, operators.HashJoin):
+        return "ShuffledHashJoin" if isinstance(operator.left, PartitionRead) else "BroadcastHashJoin"
+    return type(operator).__name__
 
 
 def _tasks(count: int) -> str:
@@ -117,7 +135,7 @@ def operator_line(operator: Operator) -> str:
         if f.name in _HIDDEN or value is None or value == () or value == "" or value is False:
             continue
         parts.append(_value(f.name, value))
-    return f"{type(operator).__name__} {' '.join(parts)}".rstrip()
+    return f"{_name(operator)} {' '.join(parts)}".rstrip()
 
 
 def _value(name: str, value: Any) -> str:

@@ -8,7 +8,9 @@ from pyspark.sql.connect.proto import base_pb2
 
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.plans import relation_of
+from voltray.driver.plan.logical import CachedData, LogicalPlan, walk
 from voltray.driver.plan.text import plan_text, schema_line
+from voltray.driver.planning.statistics import input_bytes
 
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
@@ -28,14 +30,14 @@ def explain(
 def explain_text(session: Session, relation: Relation, mode: int) -> str:
     """A relation's plans as text, in a mode of the protocol.
 
-    There is no generated code and there are no cost estimates: those modes show the plans that there are.
+    There is no generated code: that mode shows the plans that there are. Costs are the bytes that a node's inputs have.
     """
     plan = session.analyze(relation)
     optimized = session.optimize(plan)
     physical = session.backend.scheduler.explain(optimized, session.evaluation_context())
     shown = f"== Physical Plan ==\n{physical.rstrip()}\n"
     if mode == Mode.EXPLAIN_MODE_COST:
-        return f"== Optimized Logical Plan ==\n{plan_text(optimized)}\n{shown}\n"
+        return f"== Optimized Logical Plan ==\n{plan_text(optimized, _statistics)}\n{shown}\n"
     if mode == Mode.EXPLAIN_MODE_EXTENDED:
         return (
             f"== Parsed Logical Plan ==\n{plan_text(relation)}\n"
@@ -43,3 +45,9 @@ def explain_text(session: Session, relation: Relation, mode: int) -> str:
             f"== Optimized Logical Plan ==\n{plan_text(optimized)}\n{shown}"
         )
     return shown + "\n"
+
+
+def _statistics(node: LogicalPlan) -> str:
+    if any(isinstance(part, CachedData) for part in walk(node)):
+        return ""
+    return f", Statistics(sizeInBytes={input_bytes(node, lambda cache_id: 0)} B)"
