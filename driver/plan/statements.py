@@ -224,6 +224,26 @@ class DropVariable(Statement):
 
 
 @dataclass(frozen=True, slots=True)
+class CreateFunction(Statement):
+    """``CREATE FUNCTION name AS 'class'``: kept in the catalog; a call is refused, as there is no JVM to load it."""
+
+    name: Name
+    class_name: str
+    temporary: bool
+    replace: bool
+    if_not_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropFunction(Statement):
+    """``DROP [TEMPORARY] FUNCTION``."""
+
+    name: Name
+    temporary: bool
+    if_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NotSupported(Statement):
     """A statement that is understood and refused."""
 

@@ -80,6 +80,10 @@ def _create(node: exp.Create, text: SqlText) -> s.Statement:
             _text_of(_one(properties, exp.LocationProperty)),
             _pairs(properties),
         )
+    if kind == "FUNCTION" and isinstance(node.expression, exp.Literal):
+        temporary = _one(_properties(node), exp.TemporaryProperty) is not None
+        replace, exists = bool(node.args.get("replace")), bool(node.args.get("exists"))
+        return s.CreateFunction(_name(node.this), node.expression.name, temporary, replace, exists)
     return s.NotSupported(f"CREATE {kind}")
 
 
@@ -201,6 +205,8 @@ def _drop(node: exp.Drop, text: SqlText) -> s.Statement:
         return s.DropView(name, exists)
     if kind in ("DATABASE", "SCHEMA", "NAMESPACE"):
         return s.DropDatabase(name, exists, bool(node.args.get("cascade")))
+    if kind == "FUNCTION":
+        return s.DropFunction(name, bool(node.args.get("temporary")), exists)
     return s.NotSupported(f"DROP {kind}")
 
 

@@ -49,7 +49,8 @@ def _position(value: pl.Expr, part: pl.Expr) -> pl.Expr:
     """The 1-based character position of the first occurrence, 0 if there is none."""
     at = value.str.find(part, literal=True)
     before = value.cast(pl.Binary).bin.slice(0, at).cast(pl.String)
-    return (before.str.len_chars() + 1).fill_null(0).cast(pl.Int32)
+    # A slice up to NULL would be the whole text.
+    return pl.when(at.is_null()).then(0).otherwise(before.str.len_chars() + 1).cast(pl.Int32)
 
 
 def _instr(evaluation: Evaluation, value: pl.Expr, part: pl.Expr) -> pl.Expr:

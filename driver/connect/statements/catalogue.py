@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from voltray.driver.connect.statements import caching, confs, listings, tables
+from voltray.driver.connect.statements import caching, confs, functions, listings, tables
 from voltray.driver.connect.statements.rows import Rows
 from voltray.driver.plan import statements as s
 from voltray.proto.failures import ErrorKind, spark_error
@@ -54,5 +54,7 @@ STATEMENTS: Mapping[type[s.Statement], Runner] = {
     s.CacheTable: caching.cache_table,
     s.UncacheTable: caching.uncache_table,
     s.RefreshTable: caching.refresh_table,
+    s.CreateFunction: functions.create_function,
+    s.DropFunction: functions.drop_function,
     s.NotSupported: _not_supported,
 }
