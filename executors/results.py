@@ -13,7 +13,7 @@ from voltray.proto.types import (
     ArrayType,
     CalendarIntervalType,
     DataType,
-    MapType,
+    MapType, NullType,
     StructType,
     UserDefinedType,
     VariantType,
@@ -87,6 +87,8 @@ def exact_array(array: pa.Array, dtype: DataType, time_zone: str) -> pa.Array:
             return _exact_struct(array, dtype, time_zone)
         case CalendarIntervalType():
             return _exact_calendar_interval(array)
+        case NullType():
+            return pa.nulls(len(array))
     target = arrow_type(dtype, time_zone)
     return array if array.type == target else array.cast(target)
 

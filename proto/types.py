@@ -137,7 +137,9 @@ def carrier(dtype: DataType) -> pl.DataType:
         case ArrayType():
             return pl.List(carrier(dtype.elementType))
         case MapType():
-            return pl.Map(carrier(dtype.keyType), carrier(dtype.valueType))
+            # Polars takes no map of untyped keys; such a map is empty (or NULL).
+            key = pl.Boolean() if isinstance(dtype.keyType, NullType) else carrier(dtype.keyType)
+            return pl.Map(key, carrier(dtype.valueType))
         case StructType():
             names = struct_carrier_names(dtype)
             return pl.Struct({n: carrier(f.dataType) for n, f in zip(names, dtype.fields, strict=True)})

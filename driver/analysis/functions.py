@@ -438,6 +438,9 @@ def _resolved(resolution: FunctionResolution) -> Typed:
             moved = inner.expression
             if operands.result is not None:
                 moved = resolution.cast(moved, operands.result)
+            if resolution.name.startswith("try_") and isinstance(moved, Call):
+                moved = replace(moved, mode=EvalMode.TRY, nullable=True)
+                return Typed(moved, resolution.name_text)
             return Typed(moved, operands.name or resolution.name_text)
         if operands is not None:
             return Typed(resolution.call(operands.args), resolution.name_text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -224,15 +225,44 @@ def _resolve_zip(resolution: Any) -> Expression:
 
 @null_if_void
 def _shuffle(evaluation: Evaluation, array: pl.Expr, *seed: pl.Expr) -> pl.Expr:
-    given = evaluation.call.args[1].value if len(evaluation.call.args) > 1 else None  # type: ignore[attr-defined]
+    last = evaluation.call.args[1] if len(evaluation.call.args) > 1 else None
+    given = last.value if isinstance(last, Literal) else None
 
     def shuffle(rows: Rows, arrays: pl.Series) -> pl.Series:
-        generator = np.random.default_rng(None if given is None else int(given) + evaluation.context.partition_id)
         taken = lists.parts(arrays)
-        order = np.lexsort((generator.random(len(taken.values)), taken.rows))
-        return taken.with_values(lists.take(taken.values, order))
+        if given is None:
+            order = np.lexsort((np.random.default_rng().random(len(taken.values)), taken.rows))
+            return taken.with_values(lists.take(taken.values, order))
+        draw = _mersenne_twister(int(given) + evaluation.context.partition_id)
+        orders = [_shuffled(int(size), draw) + start for size, start in zip(taken.lengths, taken.starts, strict=True)]
+        return taken.with_values(lists.take(taken.values, np.concatenate(orders) if orders else np.empty(0, np.int64)))
 
     return evaluation.columnwise(shuffle, array)
+
+
+def _mersenne_twister(seed: int) -> Callable[[], int]:
+    """31 random bits at a time from the generator that Spark seeds, so that a seed gives Spark's order."""
+    words = [seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF]
+    generator = np.random.RandomState(np.array(words, dtype=np.uint32))._bit_generator
+    return lambda: int(generator.random_raw()) >> 1
+
+
+def _below(bound: int, draw: Callable[[], int]) -> int:
+    if bound & (bound - 1) == 0:
+        return bound * draw() >> 31
+    while True:
+        bits = draw()
+        if bits - bits % bound + bound - 1 < 1 << 31:
+            return bits % bound
+
+
+def _shuffled(size: int, draw: Callable[[], int]) -> np.ndarray:
+    order = np.zeros(size, dtype=np.int64)
+    for place in range(size):
+        chosen = _below(place + 1, draw)
+        order[place] = order[chosen]
+        order[chosen] = place
+    return order
 
 
 _VALUE_PAIR = parameters(("array", Accept()), ("element", Accept()))
@@ -267,6 +297,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         ("shuffle",), parameters(("array", ARRAY), Parameter("seed", Accept((IntegralType,), (LONG,)), optional=True)),
         same_as(), _shuffle, nullable=lambda args: nullable_of(args[0]), deterministic=False,
+        display=lambda names: f"shuffle({names[0]})", notes="With a seed the order is drawn row by row, as Spark draws it.",
     ),
 )  # fmt: skip
 

@@ -78,6 +78,8 @@ def _nested(evaluation: Evaluation, value: pl.Expr, source: DataType, target: Da
         case (ArrayType(), ArrayType()):
             element = cast(evaluation, pl.element(), source.elementType, target.elementType, mode)
             return value.list.eval(element)
+        case (MapType(), MapType()) if isinstance(source.keyType, NullType):
+            return pl.when(value.is_not_null()).then(pl.lit(pl.Series([{}], dtype=carrier(target))).first())
         case (MapType(), MapType()):
             entry = pl.element().struct
             key = cast(evaluation, entry.field("key"), source.keyType, target.keyType, mode)

@@ -209,6 +209,8 @@ _INTEGRAL = Accept((IntegralType,), (LONG,), '"INTEGRAL"')
 def _maker(name: str, target: DataType, tolerant: bool = False) -> Function:
     return Function(
         (name,), _FIELDS, target, _make_timestamp, resolve=_resolve_make_timestamp(target, tolerant),
+        # Spark leaves the zone out of the name of this one.
+        display=(lambda names: f"{name}({', '.join(names[:6])})") if name == "try_make_timestamp" else None,
         nullable=always_nullable if tolerant else any_argument_nullable,
     )  # fmt: skip
 

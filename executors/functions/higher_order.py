@@ -103,6 +103,13 @@ def _aggregate(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
     return with_lambdas(evaluation, args[2:], run, evaluation.compile(args[0]), evaluation.compile(args[1]))
 
 
+def _resolve_zip_with(resolution: Any) -> Expression:
+    for position in (0, 1):
+        if not isinstance(dtype_of(resolution.args[position]), ArrayType):
+            raise resolution.unexpected(position, '"ARRAY"')
+    return resolution.call()  # type: ignore[no-any-return]
+
+
 def _zip_with(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
     def run(rows: Rows, bound: list[BoundLambda], lefts: pl.Series, rights: pl.Series) -> pl.Series:
         left, right = lists.parts(lefts), lists.parts(rights)
@@ -381,6 +388,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         ("zip_with",), parameters(("left", ARRAY), ("right", ARRAY), ("function", FUNCTION_ARGUMENT)), _zipped,
         lazy_body=_zip_with, nullable=lambda args: any_argument_nullable(args[:2]), lambda_types=_zip_variables,
+        resolve=_resolve_zip_with,
     ),
     Function(
         ("array_sort",), Signature((Parameter("array", ARRAY), Parameter("comparator", FUNCTION_ARGUMENT, optional=True))),

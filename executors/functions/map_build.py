@@ -36,6 +36,7 @@ def checked_map(
         lengths = np.bincount(row[kept.to_numpy()], minlength=len(lengths))
         keys, values = keys.filter(kept), values.filter(kept)
         row = np.repeat(np.arange(len(lengths)), lengths)
+    keys = keys.cast(pl.Boolean) if keys.dtype == pl.Null() else keys  # see the carrier of maps
     if evaluation.context.conf(DEDUP_CONF, "EXCEPTION").upper() != "LAST_WIN" and len(lengths) and lengths.max() > 1:
         _refuse_duplicates(rows, row, keys, len(lengths))
     pairs = pl.DataFrame([keys.alias("key"), values.alias("value")]).to_struct("entry")

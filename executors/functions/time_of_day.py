@@ -116,25 +116,31 @@ def _resolve_to_time(tolerant: bool) -> Callable[[Any], Expression]:
 
 
 # ---- units and arithmetic --------------------------------------------------------------------------
-def _unit(evaluation: Evaluation, parameter: str = "unit") -> int:
-    first = evaluation.call.args[0]
-    name = str(first.value) if isinstance(first, Literal) else ""
-    if name.upper() not in _UNIT_NANOS:
-        raise spark_error(
+def _unit(evaluation: Evaluation, unit: pl.Expr) -> pl.Expr:
+    """The nanoseconds of units by name."""
+
+    def error(name: str) -> SparkError:
+        return spark_error(
             "INVALID_PARAMETER_VALUE.TIME_UNIT", ErrorKind.ILLEGAL_ARGUMENT, functionName=f"`{evaluation.call.name}`",
-            parameter=f"`{parameter}`", invalidValue=f"'{name}'",
+            parameter="`unit`", invalidValue=f"'{name}'",
         )  # fmt: skip
-    return _UNIT_NANOS[name.upper()]
+
+    def run(rows: Rows, names: pl.Series) -> pl.Series:
+        nanos = names.str.to_uppercase().replace_strict(_UNIT_NANOS, default=None, return_dtype=pl.Int64)
+        rows.refuse(names.is_not_null() & nanos.is_null(), error, names)
+        return nanos
+
+    return evaluation.columnwise(run, unit, dtype=pl.Int64())
 
 
 def _time_diff(evaluation: Evaluation, unit: pl.Expr, start: pl.Expr, end: pl.Expr) -> pl.Expr:
     apart = end.to_physical() - start.to_physical()
-    return apart.sign() * (apart.abs() // _unit(evaluation))
+    return apart.sign() * (apart.abs() // _unit(evaluation, unit))
 
 
 def _time_trunc(evaluation: Evaluation, unit: pl.Expr, time: pl.Expr) -> pl.Expr:
     nanos = time.to_physical()
-    return _time(nanos - nanos % _unit(evaluation))
+    return _time(nanos - nanos % _unit(evaluation, unit))
 
 
 def _overflow() -> SparkError:

@@ -14,7 +14,7 @@ from voltray.executors.functions.physical import column, numbers
 from voltray.executors.functions.registry import (
     ANY, Accept, Function, Parameter, Signature, always_nullable, never_nullable, parameters,
 )  # fmt: skip
-from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
+from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.types import (
     TIMESTAMP, ArrayType, CalendarIntervalType, DataType, DayTimeIntervalType, StringType, StructField, StructType,
     TimestampNTZType, TimestampType,
@@ -127,7 +127,7 @@ def _resolve_window(resolution: Any) -> Expression:
     options = (("duration", duration), ("slide", slide), ("start", start))
     if slide < duration:  # analysis turns it into a generator below the aggregation
         return resolution.call((moment,), ArrayType(kind, False), False, options, "time_windows")  # type: ignore[no-any-return]
-    return resolution.call((moment,), kind, nullable_of(moment), options)  # type: ignore[no-any-return]
+    return resolution.call((moment,), kind, False, options)  # type: ignore[no-any-return]
 
 
 def _check(resolution: Any, duration: int, slide: int, start: int) -> None:
