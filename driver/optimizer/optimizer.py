@@ -11,6 +11,7 @@ from typing import Any
 
 from voltray.driver.optimizer.collapse_projects import collapse_projects
 from voltray.driver.optimizer.fold_constants import fold_constants
+from voltray.driver.optimizer.name_input_files import name_input_files
 from voltray.driver.optimizer.prune_columns import prune_columns
 from voltray.driver.optimizer.push_down_filters import push_down_filters
 from voltray.driver.optimizer.push_down_limits import push_down_limits
@@ -21,6 +22,7 @@ Rule = Callable[[LogicalPlan, Any], LogicalPlan]
 
 RULES: tuple[Rule, ...] = (
     rewrite_subqueries,
+    name_input_files,
     fold_constants,
     collapse_projects,
     push_down_filters,
