@@ -119,7 +119,8 @@ def _sign(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     dtype = dtype_of(evaluation.call.args[0])
     number = value if isinstance(dtype, DoubleType) else value.to_physical().cast(pl.Float64)
     # Polars holds NaN greater than any number.
-    return pl.when(number.is_nan()).then(number).when(number > 0).then(1.0).when(number < 0).then(-1.0).otherwise(number)
+    signed = pl.when(number > 0).then(1.0).when(number < 0).then(-1.0).otherwise(number)
+    return pl.when(number.is_nan()).then(number).otherwise(signed)
 
 
 def _constant(value: float) -> Callable[..., pl.Expr]:
