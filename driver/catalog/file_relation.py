@@ -16,7 +16,16 @@ from voltray.executors.sources.partitions import discover_partitions
 from voltray.proto.expressions import Attribute, new_id
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    STRING, ArrayType, CharType, DataType, MapType, StructField, StructType, VarcharType, type_name, with_nullability,
+    STRING,
+    ArrayType,
+    CharType,
+    DataType,
+    MapType,
+    StructField,
+    StructType,
+    VarcharType,
+    type_name,
+    with_nullability,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -92,10 +101,12 @@ def file_scan(
     """A scan of all files below the paths; a table gives both its schemas."""
     read = Options(_with_confs(options, environment))
     listing = list_files(paths, read, environment.time_zone) if paths else Listing((), (), ())
-    declared = StructType([*user_schema.fields, *(partition_schema.fields if partition_schema else ())]) if user_schema else None
+    declared = user_schema
+    if user_schema is not None and partition_schema is not None:
+        declared = StructType([*user_schema.fields, *partition_schema.fields])
     infer_types = environment.conf("spark.sql.sources.partitionColumnTypeInference.enabled") == "true"
     files, found = discover_partitions(
-        listing, read, declared if table else user_schema, infer_types=infer_types, time_zone=environment.time_zone
+        listing, read, declared, infer_types=infer_types, time_zone=environment.time_zone
     )
     folders = partition_schema if table and partition_schema is not None else found
     files = _table_partitions(files, found, folders) if table else files
@@ -130,9 +141,7 @@ def _inferred(source: Source, files: tuple[SourceFile, ...], options: Options, e
     return schema
 
 
-def _table_partitions(
-    files: tuple[SourceFile, ...], found: StructType, folders: StructType
-) -> tuple[SourceFile, ...]:
+def _table_partitions(files: tuple[SourceFile, ...], found: StructType, folders: StructType) -> tuple[SourceFile, ...]:
     """The files' partition values in the order of the table's partition columns."""
     names = [f.name.lower() for f in found.fields]
     wanted = [f.name.lower() for f in folders.fields]
@@ -148,7 +157,10 @@ def _without_overlap(
     data: StructType, folders: StructType, case_sensitive: bool
 ) -> tuple[StructType, StructType, list[str]]:
     """A column both in files and folders is read from the folders, and stays where the files have it."""
-    key = (lambda n: n) if case_sensitive else (lambda n: n.lower())
+
+    def key(name: str) -> str:
+        return name if case_sensitive else name.lower()
+
     in_folders = {key(f.name): f for f in folders.fields}
     order = [key(f.name) for f in data.fields]
     order += [key(f.name) for f in folders.fields if key(f.name) not in order]
@@ -183,7 +195,7 @@ def _attributes(
     data: StructType, folders: StructType, order: list[str], table: tuple[str, ...]
 ) -> tuple[Attribute, ...]:
     fields = {f.name: f for f in (*data.fields, *folders.fields)}
-    by_key = {name: f for name, f in fields.items()} | {name.lower(): f for name, f in fields.items()}
+    by_key = fields | {name.lower(): f for name, f in fields.items()}
     chosen = [by_key[name] for name in order]
     return tuple(
         Attribute(new_id(), f.name, f.dataType, True, table, tuple((f.metadata or {}).items())) for f in chosen

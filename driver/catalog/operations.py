@@ -28,12 +28,8 @@ def _columns(**types: tuple[DataType, bool]) -> StructType:
 
 _TEXT, _FLAG, _TEXTS = (STRING, True), (BOOLEAN, False), (ArrayType(STRING, True), True)
 _DATABASE = _columns(name=_TEXT, catalog=_TEXT, description=_TEXT, locationUri=_TEXT)
-_TABLE = _columns(
-    name=_TEXT, catalog=_TEXT, namespace=_TEXTS, description=_TEXT, tableType=_TEXT, isTemporary=_FLAG
-)
-_FUNCTION = _columns(
-    name=_TEXT, catalog=_TEXT, namespace=_TEXTS, description=_TEXT, className=_TEXT, isTemporary=_FLAG
-)
+_TABLE = _columns(name=_TEXT, catalog=_TEXT, namespace=_TEXTS, description=_TEXT, tableType=_TEXT, isTemporary=_FLAG)
+_FUNCTION = _columns(name=_TEXT, catalog=_TEXT, namespace=_TEXTS, description=_TEXT, className=_TEXT, isTemporary=_FLAG)
 _COLUMN = _columns(
     name=_TEXT, description=_TEXT, dataType=_TEXT, nullable=_FLAG, isPartition=_FLAG, isBucket=_FLAG, isCluster=_FLAG
 )
@@ -212,8 +208,8 @@ def _column_row(field: StructField, table: Table | None = None) -> Row:
 
 
 def _create_table(environment: Environment, arguments: Arguments) -> Answer:
-    from voltray.driver.catalog.table_creation import create_table
     from voltray.driver.catalog.session_catalog import table_scan
+    from voltray.driver.catalog.table_creation import create_table
 
     table = create_table(
         environment,
@@ -392,4 +388,3 @@ _OPERATIONS: dict[str, Callable[[Environment, Arguments], Answer]] = {
     "uncache_table": _uncache_table, "clear_cache": _clear_cache, "refresh_table": _refresh_table,
     "refresh_by_path": _refresh_by_path,
 }  # fmt: skip
-

@@ -201,9 +201,7 @@ class SessionCatalog:
         return file_scan(source, (named.parts[1],), named.options, None, environment)
 
 
-def table_scan(
-    table: Table, environment: Environment, options: tuple[tuple[str, str], ...] = ()
-) -> LogicalPlan:
+def table_scan(table: Table, environment: Environment, options: tuple[tuple[str, str], ...] = ()) -> LogicalPlan:
     """A scan of all files of a stored table."""
     source = find_source(table.provider)
     folders = {c.lower() for c in table.partition_columns}

@@ -172,8 +172,8 @@ def _document(table: Table) -> str:
 def _table(document: str) -> Table:
     held = json.loads(document)
     schema = StructType.fromJson(held.pop("schema"))
-    pairs = {name: _pairs(held.pop(name)) for name in _PAIRS}
-    names = {name: tuple(held.pop(name)) for name in _NAMES}
+    pairs: dict[str, Any] = {name: _pairs(held.pop(name)) for name in _PAIRS}
+    names: dict[str, Any] = {name: tuple(held.pop(name)) for name in _NAMES}
     return Table(schema=schema, **pairs, **names, **held)
 
 

@@ -12,7 +12,12 @@ from voltray.driver.catalog.file_relation import find_source
 from voltray.driver.catalog.records import CATALOG, Table
 from voltray.driver.catalog.session_catalog import SessionCatalog, table_exists, table_not_found
 from voltray.driver.catalog.write_planning import (
-    PlannedWrite, WriteRequest, check_columns, is_dynamic_overwrite, nothing_to_do, planned,
+    PlannedWrite,
+    WriteRequest,
+    check_columns,
+    is_dynamic_overwrite,
+    nothing_to_do,
+    planned,
 )  # fmt: skip
 from voltray.driver.plan.logical import FileScan, LogicalPlan, Project, schema_of, walk
 from voltray.executors.sources.base import Options
@@ -154,9 +159,7 @@ def _append(table: Table, request: WriteRequest, plan: LogicalPlan, environment:
     output = plan.output
     if len(output) != len(table.schema.fields):
         held, given = table.schema.simpleString(), schema_of(plan).simpleString()
-        message = (
-            f"The column number of the existing table {shown} ({held}) doesn't match the data schema ({given})."
-        )
+        message = f"The column number of the existing table {shown} ({held}) doesn't match the data schema ({given})."
         raise spark_error(
             "_LEGACY_ERROR_TEMP_1161", message=message, tableName=shown, existingTableSchema=held, querySchema=given
         )
@@ -314,9 +317,7 @@ def plan_write_to(request: WriteToRequest, plan: LogicalPlan, environment: Envir
         properties = tuple(p for p in request.properties if p[0] != "comment")
         return _create_with(made, plan, environment, (database, name), None, properties, comment)
     if request.mode in ("replace", "create_or_replace"):
-        raise spark_error(
-            "UNSUPPORTED_FEATURE.TABLE_OPERATION", tableName=shown, operation="REPLACE TABLE AS SELECT"
-        )
+        raise spark_error("UNSUPPORTED_FEATURE.TABLE_OPERATION", tableName=shown, operation="REPLACE TABLE AS SELECT")
     if existing is None:
         raise table_not_found(request.table)
     message = f"Cannot write into v1 table: {shown}."

@@ -219,9 +219,7 @@ def _partition_names(schema: StructType, request: WriteRequest) -> set[str]:
             message = f"Partition column `{name}` not found in schema {shown}."
             raise spark_error("_LEGACY_ERROR_TEMP_1155", message=message, col=name, schemaCatalog=shown)
         if found.dataType.typeName() in ("array", "map", "struct", "variant"):
-            raise spark_error(
-                "INVALID_PARTITION_COLUMN_DATA_TYPE", type=f'"{found.dataType.simpleString().upper()}"'
-            )
+            raise spark_error("INVALID_PARTITION_COLUMN_DATA_TYPE", type=f'"{found.dataType.simpleString().upper()}"')
     return {name.lower() for name in request.partition_columns}
 
 

@@ -9,6 +9,7 @@ from voltray.driver.analysis.exposing import exposed
 from voltray.driver.analysis.file_metadata import metadata_attribute
 from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan.logical import FileScan, Filter, LogicalPlan, Project, children_of
+from voltray.executors.sources.metadata import field_names
 from voltray.proto import expressions as e
 from voltray.proto.types import INTEGER, LONG, STRING, DataType
 
@@ -65,7 +66,7 @@ def _scan_below(plan: LogicalPlan) -> FileScan | None:
 
 def _field(function: str, column: e.Attribute) -> e.Expression:
     name, dtype = _FIELDS[function]
-    ordinal = column.dtype.fieldNames().index(name)
+    ordinal = field_names(column.dtype).index(name)
     value = e.Call("get_field", (column,), dtype, False, options=(("field", ordinal),))
     if name != "file_path":
         return value

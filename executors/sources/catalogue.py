@@ -9,14 +9,21 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.executors.literals import literal_column
 from voltray.executors.sources import binary_file, csv, json, orc, parquet, text
 from voltray.executors.sources.base import (
-    METADATA_COLUMN, GroupScan, Options, ScanColumn, Source, SourceFile, WriteReport, WriteSpecification,
+    METADATA_COLUMN,
+    GroupScan,
+    Options,
+    ScanColumn,
+    Source,
+    SourceFile,
+    WriteReport,
+    WriteSpecification,
     source_context,
 )  # fmt: skip
+from voltray.executors.sources.metadata import ROW_INDEX, field_names, metadata_value
 from voltray.executors.sources.partitions import internal_value
-from voltray.executors.literals import literal_column
-from voltray.executors.sources.metadata import ROW_INDEX, metadata_value
 from voltray.executors.sources.pruning import prune_files
 from voltray.executors.sources.writing import write_rows
 from voltray.proto.expressions import Attribute
@@ -99,7 +106,7 @@ def _scan_group(
     metadata = _metadata_attribute(operator)
     folders = [a for a in operator.attributes if a.name.lower() in partitions and a is not metadata]
     data = [a for a in operator.attributes if a.name.lower() not in partitions and a is not metadata]
-    wants_index = metadata is not None and source.row_index and "row_index" in metadata.dtype.fieldNames()
+    wants_index = metadata is not None and source.row_index and "row_index" in field_names(metadata.dtype)
     group = GroupScan(
         files=files,
         columns=tuple(ScanColumn(a.name, a.dtype, a.column) for a in data),

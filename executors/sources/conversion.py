@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from voltray.proto.failures import spark_error
 from voltray.proto.types import (
-    BINARY, BOOLEAN, BYTE, DATE, DOUBLE, FLOAT, INTEGER, LONG, NULL, SHORT, STRING, TIMESTAMP, TIMESTAMP_NTZ,
-    ArrayType, DataType, DateType, DayTimeIntervalType, DecimalType, MapType, NullType, StringType, StructField, StructType,
-    TimestampNTZType, TimestampType, TimeType, UserDefinedType, YearMonthIntervalType, carrier, struct_carrier_names,
+    BINARY,
+    BOOLEAN,
+    BYTE,
+    DATE,
+    DOUBLE,
+    FLOAT,
+    INTEGER,
+    LONG,
+    NULL,
+    SHORT,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    ArrayType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    MapType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    UserDefinedType,
+    YearMonthIntervalType,
+    carrier,
+    struct_carrier_names,
 )  # fmt: skip
 
 _ARROW: tuple[tuple[Callable[[pa.DataType], bool], DataType], ...] = (
@@ -73,12 +101,17 @@ def converted(value: pl.Expr, physical: pl.DataType, wanted: DataType) -> pl.Exp
     if isinstance(wanted, StructType) and isinstance(physical, pl.Struct):
         return _struct(value, physical, wanted)
     if isinstance(wanted, ArrayType) and isinstance(physical, pl.List | pl.Array):
-        element = converted(pl.element(), physical.inner, wanted.elementType)
+        element = converted(pl.element(), _dtype(physical.inner), wanted.elementType)
         listed = value if isinstance(physical, pl.List) else value.arr.to_list()
         return None if element is None else listed.list.eval(element)
     if isinstance(wanted, MapType) and isinstance(physical, pl.Map):
         return value.cast(target)
     return _plain(value, physical, wanted, target)
+
+
+def _dtype(held: Any) -> pl.DataType:
+    """A dtype that Polars may give as a class."""
+    return held if isinstance(held, pl.DataType) else held()
 
 
 def _struct(value: pl.Expr, physical: pl.Struct, wanted: StructType) -> pl.Expr | None:
@@ -89,7 +122,7 @@ def _struct(value: pl.Expr, physical: pl.Struct, wanted: StructType) -> pl.Expr 
         if found is None:
             parts.append(pl.lit(None, dtype=carrier(field.dataType)).alias(name))
             continue
-        part = converted(value.struct.field(found.name), found.dtype, field.dataType)
+        part = converted(value.struct.field(found.name), _dtype(found.dtype), field.dataType)
         if part is None:
             return None
         parts.append(part.alias(name))

@@ -16,8 +16,18 @@ from voltray.executors.sources.rendering import rendered_text
 from voltray.executors.sources.text import check_text_codec, compress_text, file_lines, sink_lines, text_extension
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.types import (
-    STRING, ArrayType, BinaryType, CalendarIntervalType, DataType, MapType, NullType, StructField, StructType,
-    UserDefinedType, VariantType, carrier,
+    STRING,
+    ArrayType,
+    BinaryType,
+    CalendarIntervalType,
+    DataType,
+    MapType,
+    NullType,
+    StructField,
+    StructType,
+    UserDefinedType,
+    VariantType,
+    carrier,
 )  # fmt: skip
 
 _LEFT_OUT = (ArrayType, MapType, StructType, CalendarIntervalType, BinaryType, VariantType)
@@ -83,8 +93,7 @@ def _file_records(file: SourceFile, options: Options, dialect: CsvDialect) -> pl
     if options.flag("multiLine"):
         joined = join_quoted_lines(lines.collect()["line"].to_list(), dialect)
         lines = pl.LazyFrame({"line": joined}, schema={"line": pl.String})
-    records = lines.filter(_is_record(dialect))
-    return records
+    return lines.filter(_is_record(dialect))
 
 
 def _first_line(file: SourceFile, options: Options, dialect: CsvDialect) -> list[str]:
@@ -121,7 +130,8 @@ def _check_headers(group: GroupScan, dialect: CsvDialect) -> None:
             if [str(n).lower() for n in found] != [n.lower() for n in expected]:
                 words = (
                     "CSV header does not conform to the schema.\n"
-                    f" Header: {', '.join(map(str, found))}\n Schema: {', '.join(expected)}"
+                    f" Header: {', '.join(map(str, found))}\n"
+                    f" Schema: {', '.join(expected)}"
                 )
                 raise failed_record(file.path, words)
 
@@ -176,14 +186,18 @@ def _sink(group: WriteGroup, target: Any) -> Any:
     header = None
     if options.flag("header"):
         names = pl.DataFrame({"name": [a.name for a in group.data_attributes]})
-        header = separator.join(names.select(_quoted(pl.col("name"), separator, options).alias("name"))["name"].to_list())
+        header = separator.join(
+            names.select(_quoted(pl.col("name"), separator, options).alias("name"))["name"].to_list()
+        )
     return sink_lines(group.frame.select(line, *group.keys), target, options.get("lineSep", "\n"), header)
 
 
 def _cell(column: str, dtype: DataType, separator: str, group: WriteGroup) -> pl.Expr:
     options = group.options
     value = pl.col(column)
-    text = pl.lit(None, dtype=pl.String) if isinstance(dtype, NullType) else rendered_text(value, dtype, options, group.context, "csv")
+    text = pl.lit(None, dtype=pl.String)
+    if not isinstance(dtype, NullType):
+        text = rendered_text(value, dtype, options, group.context, "csv")
     if options.flag("ignoreLeadingWhiteSpace", True):
         text = text.str.strip_chars_start()
     if options.flag("ignoreTrailingWhiteSpace", True):

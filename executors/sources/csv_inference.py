@@ -8,7 +8,16 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import Options
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.types import (
-    BOOLEAN, DATE, DOUBLE, INTEGER, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, DataType, DecimalType,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    DataType,
+    DecimalType,
 )  # fmt: skip
 
 _DIGITS = r"^[+-]?[0-9]+$"

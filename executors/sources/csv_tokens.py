@@ -62,9 +62,7 @@ def separator_of(options: Options) -> str:
 
 def _escaped(text: str) -> str:
     if text not in _ESCAPES:
-        raise spark_error(
-            "INVALID_DELIMITER_VALUE.UNSUPPORTED_SPECIAL_CHARACTER", ErrorKind.ILLEGAL_ARGUMENT, str=text
-        )
+        raise spark_error("INVALID_DELIMITER_VALUE.UNSUPPORTED_SPECIAL_CHARACTER", ErrorKind.ILLEGAL_ARGUMENT, str=text)
     return _ESCAPES[text]
 
 
@@ -142,7 +140,7 @@ def _quoted(lines: pl.Series, dialect: CsvDialect) -> pl.Series:
     quote = re.escape(dialect.quote)
     left, right = _space(dialect)
     escape = re.escape(dialect.escape) if dialect.escape else ""
-    one = rf"[^{separator}]*" if len(dialect.separator) == 1 else rf"(?:.*?)"
+    one = rf"[^{separator}]*" if len(dialect.separator) == 1 else r".*?"
     pattern = rf"(?s){separator}(?:{left}{quote}[^{quote}{escape}]*{quote}{right}|{one})"
     if len(dialect.separator) > 1:
         return _by_character(lines, dialect)
@@ -191,7 +189,8 @@ def _next_token(line: str, at: int, dialect: CsvDialect) -> tuple[str, int, bool
     while at < len(line):
         character = line[at]
         following = line[at + 1 : at + 2]
-        if character == dialect.escape != dialect.quote and following in (dialect.quote, dialect.escape_of_escape) and following:
+        escapable = following and following in (dialect.quote, dialect.escape_of_escape)
+        if character == dialect.escape != dialect.quote and escapable:
             read.append(following)
             at += 2
         elif character == dialect.quote == dialect.escape and following == dialect.quote:

@@ -34,7 +34,7 @@ def reading(path: str, footer: bool = False) -> Iterator[None]:
         yield
     except SparkError:
         raise
-    except Exception as error:  # noqa: BLE001  readers raise errors of many families
+    except Exception as error:
         raise unreadable_file(path, footer) from error
 
 

@@ -18,14 +18,28 @@ from voltray.executors.sources.text import check_text_codec, compress_text, file
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    ArrayType, BooleanType, ByteType, CalendarIntervalType, DataType, DateType, DecimalType, DoubleType, FloatType,
-    IntegerType, LongType, ShortType, StringType, StructField, StructType, TimestampType, carrier,
+    ArrayType,
+    BooleanType,
+    ByteType,
+    CalendarIntervalType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+    carrier,
     struct_carrier_names,
 )  # fmt: skip
 
-
 _EXACT_AT_ONCE = 128
-_ARROW = {
+_ARROW: dict[type[DataType], pa.DataType] = {
     ByteType: pa.int8(), ShortType: pa.int16(), IntegerType: pa.int32(), LongType: pa.int64(), FloatType: pa.float32(),
     DoubleType: pa.float64(), BooleanType: pa.bool_(),
 }  # fmt: skip

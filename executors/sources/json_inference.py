@@ -16,10 +16,24 @@ from voltray.executors.sources.malformed import corrupt_name, mode_of
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    BOOLEAN, DOUBLE, LONG, NULL, STRING, TIMESTAMP, ArrayType, DataType, DecimalType, DoubleType, LongType, NullType,
-    StringType, StructField, StructType,
+    BOOLEAN,
+    DOUBLE,
+    LONG,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    ArrayType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    LongType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
 )  # fmt: skip
 
+_NOTHING: DataType = NULL
 _LONG_LIMIT = 1 << 63
 _LONG_NUMBER = r"\d{19}"
 
@@ -70,9 +84,7 @@ def _by_arrow(records: pl.Series, options: Options) -> DataType | None:
         return None  # perhaps beyond 64 bits, which Arrow would make a double
     data = "\n".join(records.to_list()).encode()
     try:
-        table = pa_json.read_json(
-            pa.BufferReader(data), read_options=pa_json.ReadOptions(block_size=len(data) + 1)
-        )
+        table = pa_json.read_json(pa.BufferReader(data), read_options=pa_json.ReadOptions(block_size=len(data) + 1))
     except (pa.ArrowException, ValueError):
         return None
     if table.num_rows != len(records):
@@ -142,7 +154,7 @@ def _type_of(node: Node, options: Options, context: EvaluationContext) -> DataTy
             return _struct([(n, _type_of(v, options, context)) for n, v in node.value])
         case "array":
             types = [_type_of(v, options, context) for v in node.value]
-            return ArrayType(reduce(merged, types, NULL), True)
+            return ArrayType(reduce(merged, types, _NOTHING), True)
         case "string":
             return _string_type(node, options, context)
     return STRING if options.flag("primitivesAsString") else _number_type(node, options)

@@ -17,11 +17,27 @@ from voltray.executors.sources.base import Options
 from voltray.executors.sources.json_scanner import JsonScanner, Leniency, Node, leniency_of
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.types import (
-    ArrayType, BinaryType, BooleanType, ByteType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegerType,
-    LongType, MapType, NullType, ShortType, StringType, StructField, StructType, TimestampType, UserDefinedType,
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    NullType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+    UserDefinedType,
 )  # fmt: skip
 
-_BITS = {ByteType: 8, ShortType: 16, IntegerType: 32, LongType: 64}
+_BITS: dict[type[DataType], int] = {ByteType: 8, ShortType: 16, IntegerType: 32, LongType: 64}
 _SPECIAL = {
     "NaN": float("nan"), "Infinity": float("inf"), "+Infinity": float("inf"), "INF": float("inf"),
     "+INF": float("inf"), "-Infinity": float("-inf"), "-INF": float("-inf"),
@@ -61,9 +77,7 @@ class JsonRecords:
                 bad.append(is_bad)
                 sources.append(number)
         columns = list(zip(*rows, strict=True)) if rows else [() for _ in self.schema.fields]
-        series = [
-            series_of(values, f.dataType, f.name) for values, f in zip(columns, self.schema.fields, strict=True)
-        ]
+        series = [series_of(values, f.dataType, f.name) for values, f in zip(columns, self.schema.fields, strict=True)]
         return series, pl.Series(bad, dtype=pl.Boolean), sources
 
     def _rows(self, text: str) -> list[tuple[tuple[Any, ...], bool]]:

@@ -39,8 +39,7 @@ def local_path(path: str) -> str:
     if scheme:
         rest = urlsplit("file:" + rest).path or rest
         rest = unquote(rest) if "%" in rest and not os.path.exists(rest) else rest
-    absolute = os.path.abspath(rest)
-    return absolute
+    return os.path.abspath(rest)
 
 
 def file_uri(path: str) -> str:

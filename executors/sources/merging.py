@@ -6,8 +6,20 @@ from collections.abc import Sequence
 
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    ArrayType, ByteType, DataType, DecimalType, DoubleType, FloatType, IntegerType, LongType, MapType, ShortType,
-    StructField, StructType, same_type, type_name,
+    ArrayType,
+    ByteType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    ShortType,
+    StructField,
+    StructType,
+    same_type,
+    type_name,
 )  # fmt: skip
 
 _WIDENING = (ByteType, ShortType, IntegerType, LongType)

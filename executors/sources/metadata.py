@@ -23,6 +23,11 @@ def metadata_type(row_index: bool) -> StructType:
     return StructType([*fields, StructField("row_index", LONG, False)] if row_index else fields)
 
 
+def field_names(dtype: DataType) -> list[str]:
+    """The fields of the struct that are asked for."""
+    return [f.name for f in dtype.fields] if isinstance(dtype, StructType) else []
+
+
 def metadata_value(file: SourceFile, dtype: DataType, row_index: bool) -> pl.Expr:
     """The column's value for all rows of one file; ``dtype`` may have lost fields that no one reads."""
     values = {

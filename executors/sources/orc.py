@@ -17,8 +17,19 @@ from voltray.executors.sources.failures import reading
 from voltray.executors.sources.merging import merge_schemas
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    TIMESTAMP, ArrayType, CalendarIntervalType, DataType, DayTimeIntervalType, MapType, NullType, StructField,
-    StructType, TimestampNTZType, TimestampType, TimeType, carrier,
+    TIMESTAMP,
+    ArrayType,
+    CalendarIntervalType,
+    DataType,
+    DayTimeIntervalType,
+    MapType,
+    NullType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    carrier,
 )  # fmt: skip
 
 _CODECS = {

@@ -19,13 +19,20 @@ from voltray.executors.sources.merging import merge_schemas
 from voltray.proto.expressions import Attribute
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    CalendarIntervalType, DataType, DayTimeIntervalType, NullType, StructField, StructType, carrier, with_nullability,
+    CalendarIntervalType,
+    DataType,
+    DayTimeIntervalType,
+    NullType,
+    StructField,
+    StructType,
+    carrier,
+    with_nullability,
 )  # fmt: skip
 
 _ROWS = "\0rows"
 ROW_METADATA = "org.apache.spark.sql.parquet.row.metadata"
 # In the order in which Spark names them.
-_CODECS = {
+_CODECS: dict[str, tuple[Any, str]] = {
     "brotli": ("brotli", ".br"), "uncompressed": ("uncompressed", ""), "lzo": ("lzo", ".lzo"),
     "snappy": ("snappy", ".snappy"), "lz4_raw": ("lz4", ".lz4raw"), "none": ("uncompressed", ""),
     "zstd": ("zstd", ".zstd"), "lz4": ("lz4", ".lz4hadoop"), "gzip": ("gzip", ".gz"),
@@ -59,6 +66,7 @@ def file_schema(path: str) -> StructType:
 
 def _nullable(schema: StructType) -> StructType:
     nullable = with_nullability(schema, True)
+    assert isinstance(nullable, StructType)
     for field, original in zip(nullable.fields, schema.fields, strict=True):
         field.metadata = original.metadata
     return nullable
@@ -175,7 +183,7 @@ def _start_of(group: pq.RowGroupMetaData) -> int:
     column = group.column(0)
     first = column.data_page_offset
     dictionary = column.dictionary_page_offset
-    return min(first, dictionary) if dictionary else first
+    return int(min(first, dictionary) if dictionary else first)
 
 
 def codec(options: Options) -> str:

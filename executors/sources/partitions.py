@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,8 +29,8 @@ from voltray.proto.types import (
 )
 
 DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-_ESCAPED = set('"#%\'*/:=?\\\x7f{[]^') | {chr(c) for c in range(1, 32)}
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ESCAPED = set("\"#%'*/:=?\\\x7f{[]^") | {chr(c) for c in range(1, 32)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d)?")
 
@@ -186,7 +186,7 @@ def _parse(text: str, dtype: DataType, time_zone: str) -> Any:
         return (date.fromisoformat(text[:10]) - date(1970, 1, 1)).days
     if kind in ("timestamp", "timestamp_ntz"):
         moment = datetime.fromisoformat(text)
-        zone = ZoneInfo(time_zone) if kind == "timestamp" else timezone.utc
+        zone = ZoneInfo(time_zone) if kind == "timestamp" else UTC
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         return (moment - _EPOCH) // timedelta(microseconds=1)
     if kind == "binary":

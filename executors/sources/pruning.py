@@ -60,7 +60,7 @@ def references(expression: Any) -> set[int]:
         if isinstance(node, Attribute):
             found.add(node.expr_id)
         elif isinstance(node, Expression):
-            stack.extend(getattr(node, name) for name in node.__dataclass_fields__)  # type: ignore[attr-defined]
+            stack.extend(getattr(node, name) for name in node.__dataclass_fields__)
         elif isinstance(node, tuple):
             stack.extend(node)
     return found

@@ -13,9 +13,25 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import Options
 from voltray.proto.expressions import Attribute, Cast
 from voltray.proto.types import (
-    STRING, ArrayType, BinaryType, BooleanType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegralType,
-    MapType, NullType, StringType, StructType, TimestampNTZType, TimestampType, UserDefinedType,
-    VariantType, struct_carrier_names,
+    STRING,
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegralType,
+    MapType,
+    NullType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    UserDefinedType,
+    VariantType,
+    struct_carrier_names,
 )  # fmt: skip
 
 _TIMESTAMP = "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]"
@@ -34,9 +50,7 @@ def cast_text(value: pl.Expr, dtype: DataType, context: EvaluationContext) -> pl
     return value.map_batches(cast, return_dtype=pl.String, is_elementwise=True)
 
 
-def rendered_text(
-    value: pl.Expr, dtype: DataType, options: Options, context: EvaluationContext, kind: str
-) -> pl.Expr:
+def rendered_text(value: pl.Expr, dtype: DataType, options: Options, context: EvaluationContext, kind: str) -> pl.Expr:
     """A plain value as the text formats write it: instants in ISO form, dates by the options' patterns."""
     match dtype:
         case StringType():
@@ -64,9 +78,7 @@ def _formatted(value: pl.Expr, function: Any) -> pl.Expr:
     return value.map_batches(function, return_dtype=pl.String, is_elementwise=True)
 
 
-def json_object(
-    fields: list[tuple[str, pl.Expr, DataType]], options: Options, context: EvaluationContext
-) -> pl.Expr:
+def json_object(fields: list[tuple[str, pl.Expr, DataType]], options: Options, context: EvaluationContext) -> pl.Expr:
     """A row as JSON text; fields that are NULL are left out unless the options keep them."""
     keep_nulls = not options.flag("ignoreNullFields", True)
     parts = []
@@ -94,9 +106,7 @@ def json_value(value: pl.Expr, dtype: DataType, options: Options, context: Evalu
             return value.cast(pl.String)
         case StructType():
             names = struct_carrier_names(dtype)
-            fields = [
-                (f.name, value.struct.field(n), f.dataType) for n, f in zip(names, dtype.fields, strict=True)
-            ]
+            fields = [(f.name, value.struct.field(n), f.dataType) for n, f in zip(names, dtype.fields, strict=True)]
             return pl.when(value.is_not_null()).then(json_object(fields, options, context))
         case ArrayType():
             element = json_value(pl.element(), dtype.elementType, options, context).fill_null("null")

@@ -12,8 +12,23 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.sources.base import Options
 from voltray.proto.expressions import Attribute, Cast, EvalMode
 from voltray.proto.types import (
-    STRING, BinaryType, BooleanType, ByteType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegerType,
-    LongType, NullType, ShortType, StringType, TimestampNTZType, TimestampType, carrier,
+    STRING,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    NullType,
+    ShortType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+    carrier,
 )  # fmt: skip
 
 _INTEGER = r"^[+-]?[0-9]+$"

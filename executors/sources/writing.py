@@ -48,9 +48,7 @@ def write_rows(
     return WriteReport(task_index, names.written(paths), num_rows)
 
 
-def _sorted(
-    frame: pl.LazyFrame, specification: WriteSpecification, attributes: tuple[Attribute, ...]
-) -> pl.LazyFrame:
+def _sorted(frame: pl.LazyFrame, specification: WriteSpecification, attributes: tuple[Attribute, ...]) -> pl.LazyFrame:
     if not specification.sort_columns:
         return frame
     by_name = {a.name.lower(): a.column for a in attributes}
