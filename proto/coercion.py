@@ -117,6 +117,33 @@ def wider_decimal(left: DecimalType, right: DecimalType) -> DecimalType:
     return bounded_decimal(whole + scale, scale)
 
 
+def exact_decimal_result(operator: str, left: DecimalType, right: DecimalType) -> DecimalType:
+    """:func:`decimal_result` where no fractional digit may give way (allowPrecisionLoss = false)."""
+    p1, s1, p2, s2 = left.precision, left.scale, right.precision, right.scale
+    scale = max(s1, s2)
+    match operator:
+        case "+" | "-":
+            return bounded_exactly(max(p1 - s1, p2 - s2) + scale + 1, scale)
+        case "*":
+            return bounded_exactly(p1 + p2 + 1, s1 + s2)
+        case "/":
+            whole = min(MAX_DECIMAL_PRECISION, p1 - s1 + s2)
+            fraction = min(MAX_DECIMAL_PRECISION, max(MINIMUM_ADJUSTED_SCALE, s1 + p2 + 1))
+            beyond = whole + fraction - MAX_DECIMAL_PRECISION
+            if beyond > 0:
+                fraction -= beyond // 2 + 1
+                whole = MAX_DECIMAL_PRECISION - fraction
+            return bounded_exactly(whole + fraction, fraction)
+        case "%" | "pmod":
+            return bounded_exactly(min(p1 - s1, p2 - s2) + scale, scale)
+    return decimal_result(operator, left, right)
+
+
+def bounded_exactly(precision: int, scale: int) -> DecimalType:
+    """Precision and scale each cut to 38."""
+    return DecimalType(min(precision, MAX_DECIMAL_PRECISION), min(scale, MAX_DECIMAL_PRECISION))
+
+
 def decimal_result(operator: str, left: DecimalType, right: DecimalType) -> DecimalType:
     """The type of ``left operator right`` for + - * / % div (div: the decimal before it becomes a bigint) and pmod."""
     p1, s1, p2, s2 = left.precision, left.scale, right.precision, right.scale
@@ -398,9 +425,7 @@ def _can_cast_atomic(source: DataType, target: DataType, ansi: bool) -> bool:
         case TimestampNTZType() | DateType():
             return isinstance(source, _DATETIME)
         case DayTimeIntervalType() | YearMonthIntervalType():
-            return type(source) is type(target) or (
-                isinstance(source, (IntegralType, DecimalType)) and _is_one_unit(target)
-            )
+            return type(source) is type(target) or isinstance(source, (IntegralType, DecimalType))
         case TimeType():
             return isinstance(source, (TimeType, TimestampNTZType, TimestampType))
     return False

@@ -10,22 +10,25 @@ from voltray.driver.analysis.casts import cast_to, eval_mode
 from voltray.driver.analysis.displays import DISPLAYS, WITHOUT_PARENTHESES
 from voltray.driver.analysis.errors import analysis_error, mismatch, ordinal, shown_type
 from voltray.driver.analysis.names import Displayed, Name, called, listed, rope, text_of
-from voltray.driver.analysis.operators import RULES
+from voltray.driver.analysis.operators import RULES, SYMBOLS
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import UnresolvedFunction, UnresolvedLambda, UnresolvedSortOrder
 from voltray.driver.plan.identifiers import quoted
 from voltray.executors.functions.registry import Accept, Function, FunctionKind, Parameter
-from voltray.proto.coercion import implicit_cast, wider_types
+from voltray.proto.coercion import exact_decimal_result, implicit_cast, wider_types
 from voltray.proto.expressions import (
     AggregateCall, Attribute, Call, Cast, EvalMode, Expression, Lambda, LambdaVariable, Literal, SortOrder,
     children_of, dtype_of, new_id, nullable_of, walk,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext, SparkError
-from voltray.proto.types import DataType, NullType, StringType, same_type, type_name
+from voltray.proto.types import DataType, DecimalType, NullType, StringType, same_type, type_name
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
     from voltray.driver.analysis.resolver import ExpressionResolver
+
+
+PRECISION_LOSS = "spark.sql.decimalOperations.allowPrecisionLoss"
 
 
 def find_function(name: str) -> Function | None:
@@ -443,8 +446,19 @@ def _resolved(resolution: FunctionResolution) -> Typed:
                 return Typed(moved, resolution.name_text)
             return Typed(moved, operands.name or resolution.name_text)
         if operands is not None:
-            return Typed(resolution.call(operands.args), resolution.name_text)
+            return Typed(resolution.call(operands.args, _exact_type(resolution, operands.args)), resolution.name_text)
     return Typed(resolution.finish(), resolution.name_text)
+
+
+def _exact_type(resolution: FunctionResolution, args: tuple[Expression, ...]) -> DataType | None:
+    """The type of decimal arithmetic that may not lose digits; None where the entry's own rule holds."""
+    if resolution.name not in SYMBOLS or resolution.settings.conf(PRECISION_LOSS) != "false":
+        return None
+    left, right = (dtype_of(a) for a in args)
+    symbol = SYMBOLS[resolution.name]
+    if symbol == "div" or not (isinstance(left, DecimalType) and isinstance(right, DecimalType)):
+        return None
+    return exact_decimal_result(symbol, left, right)
 
 
 def apply_function(

@@ -22,7 +22,7 @@ from voltray.executors.functions.registry import (
     never_nullable,
     parameters,
 )  # fmt: skip
-from voltray.proto.expressions import Expression, dtype_of, nullable_of
+from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import DataType, carrier
 
 Branches = list[tuple[Expression, Expression]]
@@ -125,6 +125,13 @@ def _nullif(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
     return pl.when(equal.fill_null(False)).then(None).otherwise(left)
 
 
+def _resolve_nullif(resolution: Any) -> Expression:
+    """The first argument's type stays, whatever the two are compared as."""
+    first, second = resolution.args
+    equal = resolution.function_of("==", first, second)
+    return resolution.function_of("if", equal, Literal(None, dtype_of(first)), first)  # type: ignore[no-any-return]
+
+
 def _null_if_zero(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     return pl.when(value == 0).then(None).otherwise(value)
 
@@ -162,6 +169,7 @@ _T = common("T")
 _WHEN = Signature((Parameter("condition", BOOLEAN_INPUT), Parameter("value", _T)), repeated=2, minimum=2)
 _IF = parameters(("expr1", BOOLEAN_INPUT), ("expr2", _T), ("expr3", _T))
 _COALESCE = Signature((Parameter("expr", _T),), repeated=1, minimum=1)
+_PAIR = parameters(("expr1", ANY), ("expr2", ANY))
 _TWO = parameters(("expr1", _T), ("expr2", _T))
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -177,7 +185,7 @@ FUNCTIONS: tuple[Function, ...] = (
         ("nvl2",), parameters(("expr1", ANY), ("expr2", _T), ("expr3", _T)), _type_of(1), lazy_body=_nvl2,
         nullable=_branches_nullable,
     ),
-    Function(("nullif",), _TWO, _type_of(0), _nullif, nullable=always_nullable),
+    Function(("nullif",), _PAIR, _type_of(0), _nullif, resolve=_resolve_nullif, nullable=always_nullable),
     Function(("nullifzero",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _null_if_zero, nullable=always_nullable),
     Function(("zeroifnull",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _zero_if_null, nullable=never_nullable),
 )  # fmt: skip

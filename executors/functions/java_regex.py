@@ -146,7 +146,7 @@ def _inline_flags(reader: _Reader) -> None:
     while end < len(reader.text) and (reader.text[end].isalpha() or reader.text[end] == "-"):
         end += 1
     flags = reader.text[reader.at + 1 : end]
-    if end >= len(reader.text) or reader.text[end] not in ":)":
+    if end >= len(reader.text) or reader.text[end] not in ":)" or not set(flags) <= set("idmsuxU-"):
         raise UnreadablePatternError("Unknown inline modifier")
     reader.at = end + 1
     if "s" in flags or "m" in flags:

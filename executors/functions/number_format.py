@@ -94,6 +94,8 @@ def number_pattern(pattern: str) -> NumberPattern:
         at = match.end()
     _count_tokens(tokens, text)
     found = re.fullmatch(r"((?:MI|S|\$)*)([09,G]*)(?:([.D])([09]*))?((?:PR|MI|S|\$)*)", text)
+    if found is None and re.search(r"[.D][09]*[,G]", text):
+        raise pattern_error("THOUSANDS_SEPS_MUST_BEFORE_DEC", text)
     if found is None:
         raise pattern_error("UNEXPECTED_TOKEN", text, token=_misplaced(tokens))
     front, integer, point, fraction, back = found.groups()

@@ -142,7 +142,7 @@ def _like_name(keyword: str) -> Callable[[tuple[str, ...]], str]:
 
 
 def _ilike_name(names: tuple[str, ...]) -> str:
-    return f"ilike({names[0]}, {names[1]})" + (f" ESCAPE '{names[2]}'" if len(names) > 2 and names[2] != "\\" else "")
+    return f"ilike({names[0]}, {names[1]})"
 
 
 def _like_several(any_of: bool, negated: bool) -> Callable[..., pl.Expr]:
@@ -352,14 +352,14 @@ def bad_position(name: str) -> SparkError:
 
 def _find_first(evaluation: Evaluation, value: pl.Expr, pattern: pl.Expr) -> pl.Expr:
     def whole(found: Pattern, column: pl.Series) -> pl.Series:
-        rust = rust_form(found, column)
+        rust = None if found.may_be_empty else rust_form(found, column)
         if rust is not None:
             return column.str.extract(rust, 0)
         return by_unique(column, lambda t: single(found, t), pl.String())
 
     def single(found: Pattern, text: str) -> str | None:
         match = found.python.search(text)
-        return None if match is None else match.group()
+        return None if match is None else match.group() or None
 
     return over_patterns(evaluation, (value, pattern), whole, single, pl.String())
 
