@@ -174,7 +174,7 @@ def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tup
         partition_id=task.partition,
         inputs=inputs,
         ordered=not (isinstance(task.output, Exchange) and task.output.kind in _UNORDERED),
-        gate=_gate(flag) if task.streaming else None,
+        gate=_gate(flag) if task.gated else None,
     )
     return compile_operator(_resolved(task.operator, arguments), inputs, context), context
 

@@ -81,6 +81,8 @@ class Task:
     """Number of objects into which an exchange's partitions are put."""
     streaming: bool = False
     """Whether the input is large: Polars' streaming engine, rather than its in-memory one."""
+    gated: bool = False
+    """Whether the leaves look at the cancel flag as they go; it costs short tasks more than it is worth."""
 
 
 @dataclass(frozen=True, slots=True)

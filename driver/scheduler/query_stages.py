@@ -17,6 +17,7 @@ from voltray.driver.scheduler.query import StageProgress
 from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started
 from voltray.driver.scheduler.tables import StoredTables, take_out_tables
 from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.proto import operators
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.operators import Operator
 from voltray.proto.stages import CacheOutput, Exchange, Stage, WriteOutput
@@ -25,6 +26,8 @@ from voltray.proto.tasks import BY_PARTITION, PieceSlice, Task, TaskReport, enco
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 CACHE_PREFIX = "cache:"
+_LONG_BYTES = 512 << 20
+_LONG_ROWS = 20_000_000
 
 # What says that a process or a node is gone, rather than that the task's work failed.
 LOSSES = (
@@ -150,6 +153,7 @@ class QueryStages:
             pieces=tuple(pieces),
             destinations=self._returned(stage),
             streaming=streaming,
+            gated=streaming and is_long(operator),
         )
         return PreparedTask(encode_task(task), tuple(collected), preferred)
 
@@ -246,6 +250,19 @@ class QueryStages:
             self.progress[stage.stage_id] = StageProgress(
                 stage.stage_id, len(stage.tasks), done, 0, stored.state.is_done
             )
+
+
+def is_long(operator: Operator) -> bool:
+    """Whether a task's leaves take so long that it must be possible to stop it there."""
+    stored, rows = 0, 0
+    for node in operators.walk(operator):
+        if isinstance(node, operators.FileScan):
+            stored += sum(f.block_length for f in node.files)
+        elif isinstance(node, operators.RangeScan):
+            rows += abs(node.end - node.start) // abs(node.step)
+        elif isinstance(node, operators.NestedLoopJoin):
+            rows += _LONG_ROWS
+    return stored >= _LONG_BYTES or rows >= _LONG_ROWS
 
 
 def _is_lost(piece: Any, missing: str | None) -> bool:

@@ -193,5 +193,7 @@ def test_a_write_and_a_read_cross_nodes(spark3: SparkSession, tmp_path: Any) -> 
 
 def test_checkpoints_are_read_again(each_spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     # The client gives a checkpoint to the session that is active, whichever made it.
-    monkeypatch.setattr(SparkSession._active_session, "session", each_spark, raising=False)
+    from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+    monkeypatch.setattr(ConnectSession._active_session, "session", each_spark, raising=False)
     assert numbers(each_spark).checkpoint().groupBy("key").count().count() == 53
