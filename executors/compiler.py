@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -26,6 +27,7 @@ from voltray.proto.expressions import (
     dtype_of,
 )  # fmt: skip
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.types import DecimalType, DoubleType, IntegralType
 
 Bindings = tuple[tuple[int, pl.Expr], ...]
 
@@ -86,11 +88,27 @@ def _variable(
 
 
 def _cast(expression: Cast, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
+    constant = _cast_number(expression)
+    if constant is not None:
+        return literal_column(constant, expression.dtype)
     value = compile_expression(expression.child, context, guard, bound)
     source = dtype_of(expression.child)
     call = Call("cast", (expression.child,), expression.dtype, expression.nullable, expression.mode)
     evaluation = evaluation_of(call, context, guard, bound)
     return cast_family.cast(evaluation, value, source, expression.dtype, expression.mode)
+
+
+def _cast_number(expression: Cast) -> Any:
+    """An integer constant as a decimal or double: what analysis makes of the 1 in ``1 - discount``."""
+    child = expression.child
+    if not isinstance(child, Literal) or type(child.value) is not int or not isinstance(child.dtype, IntegralType):
+        return None
+    match expression.dtype:
+        case DecimalType() as target if abs(child.value) < 10 ** (target.precision - target.scale):
+            return Decimal(child.value)
+        case DoubleType() if abs(child.value) < 1 << 53:
+            return float(child.value)
+    return None
 
 
 def _call(expression: Call, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:

@@ -140,12 +140,37 @@ _PLAIN: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
 }
 
 
+def _native_decimals(
+    operator: str, a: DecimalType, b: DecimalType, target: DecimalType, left: pl.Expr, right: pl.Expr
+) -> pl.Expr | None:
+    """The operation on unscaled numbers as a plain Polars expression, where the result's type holds every result."""
+    if operator == "*":
+        if a.precision + b.precision + 1 > target.precision or a.scale + b.scale != target.scale:
+            return None
+        exact = left.to_physical() * right.to_physical()
+    else:
+        scale = max(a.scale, b.scale)
+        digits = max(a.precision - a.scale, b.precision - b.scale) + scale + 1
+        if digits > target.precision or target.scale != scale:
+            return None
+        first, second = (
+            value.to_physical() * pl.lit(10 ** (scale - t.scale), dtype=pl.Int128) if t.scale != scale
+            else value.to_physical()
+            for value, t in ((left, a), (right, b))
+        )  # fmt: skip
+        exact = first + second if operator == "+" else first - second
+    return exact.reinterpret(dtype=pl.Decimal(target.precision, target.scale))
+
+
 def _binary(operator: str, evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
     types, mode = argument_types(evaluation), mode_of(evaluation)
     target = evaluation.call.dtype
     match types:
         case (DecimalType() as a, DecimalType() as b):
             assert isinstance(target, DecimalType)
+            native = _native_decimals(operator, a, b, target, left, right)
+            if native is not None:
+                return native
             if operator == "*":
                 return evaluation.columnwise(multiply_columns(a, b, target, mode), left, right)
             return evaluation.columnwise(add_columns(1 if operator == "+" else -1, a, b, target, mode), left, right)

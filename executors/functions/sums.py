@@ -15,13 +15,12 @@ from voltray.executors.functions.decimal import (
     exact_rows,
     fitted,
     largest,
-    out_of_range,
     round_half_up,
     wide,
 )  # fmt: skip
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import Accept, Function, Split, parameters
-from voltray.proto.expressions import AggregateCall, EvalMode, Expression, dtype_of
+from voltray.proto.expressions import AggregateCall, EvalMode, Expression, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
     DOUBLE,
@@ -40,8 +39,8 @@ SUMMABLE = Accept((NumericType, YearMonthIntervalType, DayTimeIntervalType), (DO
 
 _WIDE = DecimalType(MAX_PRECISION, 0)
 _WIDE_CARRIER = carrier(_WIDE)
+_MODULUS = 1 << 128
 _HALF = 10**19
-"""Decimals of many digits are summed in two halves of 19 digits, so that no sum overflows."""
 _EASY_PRECISION = 28
 
 
@@ -63,7 +62,7 @@ def _sum_buffers(call: AggregateCall) -> tuple[tuple[str, DataType], ...]:
     count = ("count", LONG)
     if isinstance(dtype, DecimalType):
         if dtype.precision > _EASY_PRECISION:
-            return (("high", _WIDE), ("low", _WIDE), count)
+            return (("high", _WIDE), ("low", _WIDE), ("approximation", DOUBLE), count)
         return (("sum", DecimalType(dtype.precision + 10, dtype.scale)), count)
     if isinstance(dtype, LongType | DayTimeIntervalType):
         return (("sum", _WIDE), count)
@@ -74,19 +73,27 @@ def _sum_partial(evaluation: Evaluation, value: pl.Expr) -> tuple[pl.Expr, ...]:
     call = evaluation.call
     assert isinstance(call, AggregateCall)
     dtype = argument_type(call)
-    count = value.count().cast(pl.Int64)
+    count = _known(call, value)
     if isinstance(dtype, DecimalType):
         if dtype.precision > _EASY_PRECISION:
             unscaled = value.to_physical()
-            high = unscaled // pl.lit(_HALF, dtype=pl.Int128)
-            low = unscaled - high * pl.lit(_HALF, dtype=pl.Int128)
-            return (_as_wide(high.sum()), _as_wide(low.sum()), count)
+            # The sum may wrap around 128 bits; a sum of doubles tells whether it did.
+            # Its halves go on, as no decimal holds all that 128 bits can.
+            total, half = unscaled.sum(), pl.lit(_HALF, dtype=pl.Int128)
+            high = total // half
+            return (_as_wide(high), _as_wide(total - high * half), unscaled.cast(pl.Float64).sum(), count)
         return (value.sum().cast(pl.Decimal(dtype.precision + 10, dtype.scale)), count)
     if isinstance(dtype, LongType | DayTimeIntervalType):
         number = value if isinstance(dtype, LongType) else value.cast(pl.Int64)
         return (_as_wide(number.cast(pl.Int128).sum()), count)
     whole = isinstance(dtype, IntegralType | YearMonthIntervalType)
     return (value.cast(pl.Int64 if whole else pl.Float64).sum(), count)
+
+
+def _known(call: AggregateCall, value: pl.Expr) -> pl.Expr:
+    """How many values there are; no need to look at them where none can be NULL."""
+    plain = not nullable_of(call.args[0]) and call.filter is None and not call.distinct
+    return (pl.len() if plain else value.count()).cast(pl.Int64)
 
 
 def _as_wide(total: pl.Expr) -> pl.Expr:
@@ -108,32 +115,36 @@ def _sum_finish(evaluation: Evaluation, *buffers: pl.Expr) -> pl.Expr:
     *parts, count = buffers
     dtype = argument_type(evaluation.call)  # type: ignore[arg-type]
     total = parts[0]
-    if isinstance(dtype, DecimalType) and len(parts) == 2:
-        total = evaluation.columnwise(_joined_halves(evaluation, dtype), *parts)
+    if isinstance(dtype, DecimalType) and len(parts) > 1:
+        total = evaluation.columnwise(_exact_total(evaluation, dtype), *parts)
     elif isinstance(dtype, LongType | DayTimeIntervalType | YearMonthIntervalType):
         total = evaluation.columnwise(_narrowed(evaluation, dtype), total)
     return pl.when(count > 0).then(total)
 
 
-def _joined_halves(evaluation: Evaluation, dtype: DecimalType) -> Callable[..., pl.Series]:
+def _exact_total(evaluation: Evaluation, dtype: DecimalType) -> Callable[..., pl.Series]:
+    """Totals that wrapped around 128 bits told by their approximations, then refused or NULL beyond 38 digits."""
     target = evaluation.call.dtype
     assert isinstance(target, DecimalType)
     mode = mode_of(evaluation)
 
-    def join(rows: Rows, high: pl.Series, low: pl.Series) -> pl.Series:
-        upper, lower = high.to_physical(), low.to_physical()
-        carried = upper + lower // wide(_HALF)
-        bad = (carried >= wide(_HALF)) | (carried < wide(-_HALF))
-        if bad.any() and mode is EvalMode.ANSI:
-            row = rows.first(bad)
-            if row is not None:
-                raise out_of_range(upper[row] * _HALF + lower[row], dtype.scale, target)
-        total = carried * wide(_HALF) + lower % wide(_HALF)
-        if bad.any():
-            total = total.zip_with(~bad, pl.Series([None], dtype=pl.Int128))
-        return decimal_of(total, target)
+    def total(rows: Rows, high: pl.Series, low: pl.Series, approximate: pl.Series) -> pl.Series:
+        numbers = high.to_physical() * wide(_HALF) + low.to_physical()
+        if beyond_digits(numbers, approximate).any():
+            return exact_rows(rows, (numbers, approximate), _unwrapped, dtype.scale, target, mode)
+        return decimal_of(numbers, target)
 
-    return join
+    return total
+
+
+def beyond_digits(wrapped: pl.Series, approximate: pl.Series) -> pl.Series:
+    """Sums of more than 38 digits, or so near that only exact arithmetic can tell."""
+    return (approximate.abs() > 0.99e38) | (wrapped >= wide(10**38)) | (wrapped <= wide(-(10**38)))
+
+
+def _unwrapped(wrapped: int, approximate: float) -> int:
+    """The sum that stands behind its lowest 128 bits."""
+    return wrapped + round((approximate - wrapped) / _MODULUS) * _MODULUS
 
 
 def _narrowed(evaluation: Evaluation, dtype: DataType) -> Callable[..., pl.Series]:
@@ -197,7 +208,9 @@ def _avg_buffers(call: AggregateCall) -> tuple[tuple[str, DataType], ...]:
 def _avg_partial(evaluation: Evaluation, value: pl.Expr) -> tuple[pl.Expr, ...]:
     if _exact(argument_type(evaluation.call)):  # type: ignore[arg-type]
         return _sum_partial(evaluation, value)
-    return (value.cast(pl.Float64).sum(), value.count().cast(pl.Int64))
+    call = evaluation.call
+    assert isinstance(call, AggregateCall)
+    return (value.cast(pl.Float64).sum(), _known(call, value))
 
 
 def _avg_merge(evaluation: Evaluation, *buffers: pl.Expr) -> tuple[pl.Expr, ...]:
@@ -226,13 +239,13 @@ def _decimal_average(evaluation: Evaluation, dtype: DecimalType) -> Callable[...
         *parts, count = buffers
         totals = [p.to_physical() for p in parts]
         count = count.set(count == 0, None)
-        if len(totals) == 2:
-            if max(largest(totals[0]), largest(totals[1]) // _HALF) * 2 * factor >= _HALF:
-                return exact_rows(
-                    rows, (*totals, count), lambda high, low, n: round_half_up((high * _HALF + low) * factor, n),
-                    target.scale, target, mode,
-                )  # fmt: skip
-            totals = [totals[0] * wide(_HALF) + totals[1]]
+        if len(totals) > 1:
+            totals = [totals[0] * wide(_HALF) + totals[1], totals[2]]
+        if len(totals) > 1 and beyond_digits(totals[0], totals[1]).any():
+            return exact_rows(
+                rows, (*totals, count), lambda total, near, n: round_half_up(_unwrapped(total, near) * factor, n),
+                target.scale, target, mode,
+            )  # fmt: skip
         if largest(totals[0]) * factor >= 1 << 126:
             return exact_rows(
                 rows, (totals[0], count), lambda total, n: round_half_up(total * factor, n),
