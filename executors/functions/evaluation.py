@@ -98,10 +98,9 @@ class Evaluation:
             if flags.dtype == pl.Boolean and flags.any():
                 row = int(flags.fill_null(False).arg_max() or 0)
                 raise error(*[c[row if len(c) > 1 else 0] for c in cells])
-            longest = max(len(value), len(flags))
-            if (len(value) == 1 and longest != 1) or len(flags) == 0:
-                return value.new_from_index(0, min(longest, len(flags)))
-            return value
+            if len(flags) == 0:
+                return value.clear()
+            return value.new_from_index(0, len(flags)) if len(value) == 1 and len(flags) > 1 else value
 
         return pl.map_batches([value, bad_rows, *shown], check, is_elementwise=True, return_dtype=pl.dtype_of(value))
 
