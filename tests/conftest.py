@@ -45,7 +45,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def spark_remote(spark: SparkSession) -> str:
     """Return the connection string of the server behind `spark`, for clients of one's own."""
-    return f"sc://{spark.client.host}"
+    return f"sc://{spark.client._builder.endpoint}"  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
