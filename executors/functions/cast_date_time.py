@@ -362,7 +362,8 @@ def timestamp_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
 
 def timestamp_to_floating(casting: Casting, value: pl.Expr) -> pl.Expr:
     """Seconds since 1970 with a fraction."""
-    seconds = value.to_physical() / MICROS
+    micros = value.to_physical()  # not over a bare constant: Polars would multiply by its reciprocal
+    seconds = micros / pl.when(micros.is_not_null()).then(pl.lit(float(MICROS)))
     return seconds.cast(pl.Float32) if isinstance(casting.target, FloatType) else seconds
 
 

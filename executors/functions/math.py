@@ -91,15 +91,20 @@ def _atanh(x: Any) -> Any:
     return 0.5 * (np.log1p(x) - np.log1p(-x))
 
 
+def _quotient(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+    """a / b to the last digit: Polars multiplies by the reciprocal where the divisor is a constant."""
+    return a / pl.when(a.is_not_null()).then(b)
+
+
 def _log2(value: pl.Expr) -> pl.Expr:
-    return value.log() / math.log(2.0)
+    return _quotient(value.log(), pl.lit(math.log(2.0)))
 
 
 def _log(evaluation: Evaluation, *args: pl.Expr) -> pl.Expr:
     if len(args) == 1:
         return pl.when(args[0] <= 0).then(None).otherwise(args[0].log())
     base, value = args
-    return pl.when((base <= 0) | (value <= 0)).then(None).otherwise(value.log() / base.log())
+    return pl.when((base <= 0) | (value <= 0)).then(None).otherwise(_quotient(value.log(), base.log()))
 
 
 def _log10(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
@@ -220,7 +225,7 @@ def _width_bucket(evaluation: Evaluation, value: pl.Expr, low: pl.Expr, high: pl
     finite = low.is_finite() & high.is_finite() & ~value.is_nan()
     valid = finite & (low != high) & (count > 0) & (count != (1 << 63) - 1)
     start, end = pl.min_horizontal(low, high), pl.max_horizontal(low, high)
-    up, down = (value - low) / (high - low), (low - value) / (low - high)
+    up, down = _quotient(value - low, high - low), _quotient(low - value, low - high)
     position = pl.when(low < high).then(up).otherwise(down)
     inside = (count * position).cast(pl.Int64, strict=False) + 1
     below = pl.when(low < high).then(value < start).otherwise(value > end)
