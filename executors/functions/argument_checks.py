@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.executors.literals import internal_values
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.types import (
     ArrayType,
@@ -29,7 +30,8 @@ def constant_value(expression: Expression) -> Any:
         return expression.value
     from voltray.executors.compiler import compile_expression  # it imports every family, this one too
 
-    return pl.select(compile_expression(expression, EvaluationContext())).to_series().to_list()[0]
+    value = pl.select(compile_expression(expression, EvaluationContext())).to_series()
+    return internal_values(value, dtype_of(expression))[0]
 
 
 def is_orderable(dtype: DataType) -> bool:

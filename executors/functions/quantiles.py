@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.aggregate_entries import aggregate
-from voltray.executors.functions.argument_checks import checked, in_range
+from voltray.executors.functions.argument_checks import checked, constant_value, in_range
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import Accept, Function, Parameter, Signature, parameters
 from voltray.proto.expressions import AggregateCall, Expression, Literal, dtype_of
@@ -36,16 +36,9 @@ _FREQUENCY = Accept((IntegralType,), (LONG,), '"INTEGRAL"')
 _ACCURACY = Accept((IntegralType,), (INTEGER,), '"INTEGRAL"', foldable=True)
 
 
-def constant(evaluation: Evaluation, expression: Expression) -> Any:
-    """The value of a constant argument."""
-    if isinstance(expression, Literal):
-        return expression.value
-    return pl.select(evaluation.compile(expression)).to_series().to_list()[0]
-
-
-def _percentages(evaluation: Evaluation, argument: Expression) -> tuple[list[float], bool]:
+def _percentages(argument: Expression) -> tuple[list[float], bool]:
     """The percentages asked for, and whether they came as an array."""
-    value = constant(evaluation, argument)
+    value = constant_value(argument)
     many = isinstance(dtype_of(argument), ArrayType)
     return [float(v) for v in value] if many else [float(value)], many
 
@@ -86,7 +79,7 @@ def _result(evaluation: Evaluation, dtype: DataType, values: list[pl.Expr], many
 def _percentile(evaluation: Evaluation, value: pl.Expr, *rest: pl.Expr) -> pl.Expr:
     call = evaluation.call
     dtype = dtype_of(call.args[0])
-    percentages, many = _percentages(evaluation, call.args[1])
+    percentages, many = _percentages(call.args[1])
     numbers = _numbers(value, dtype)
     if len(call.args) > 2 and not (isinstance(call.args[2], Literal) and call.args[2].value == 1):
         kept = numbers.is_not_null() & rest[1].is_not_null() & (rest[1] > 0)
@@ -115,7 +108,7 @@ def _key(evaluation: Evaluation) -> tuple[DataType, bool]:
 
 def _continuous(evaluation: Evaluation, *arguments: pl.Expr) -> pl.Expr:
     dtype, ascending = _key(evaluation)
-    percentages, many = _percentages(evaluation, evaluation.call.args[0])
+    percentages, many = _percentages(evaluation.call.args[0])
     wanted = percentages if ascending else [1.0 - p for p in percentages]
     return _exact(evaluation, dtype, _numbers(arguments[-1], dtype), wanted, many)
 
@@ -123,7 +116,7 @@ def _continuous(evaluation: Evaluation, *arguments: pl.Expr) -> pl.Expr:
 def _discrete(evaluation: Evaluation, *arguments: pl.Expr) -> pl.Expr:
     """The first value whose cumulative distribution reaches the percentage."""
     dtype, ascending = _key(evaluation)
-    percentages, many = _percentages(evaluation, evaluation.call.args[0])
+    percentages, many = _percentages(evaluation.call.args[0])
     numbers = _numbers(arguments[-1], dtype)
     ordered, count = numbers.drop_nulls().sort(descending=not ascending), numbers.count()
     positions = [(count.cast(pl.Float64) * p).ceil() - 1 for p in percentages]
@@ -132,7 +125,7 @@ def _discrete(evaluation: Evaluation, *arguments: pl.Expr) -> pl.Expr:
 
 def _approximate(evaluation: Evaluation, value: pl.Expr, *rest: pl.Expr) -> pl.Expr:
     call = evaluation.call
-    percentages, many = _percentages(evaluation, call.args[1])
+    percentages, many = _percentages(call.args[1])
     ordered, count = value.drop_nulls().sort(), value.count()
     positions = [(count.cast(pl.Float64) * p).ceil() - 1 for p in percentages]
     values = [_at(ordered, p) for p in positions]
@@ -211,5 +204,3 @@ FUNCTIONS: tuple[Function, ...] = (
         for name in ("percentile_approx", "approx_percentile")
     ],
 )
-
-__all__ = ["FUNCTIONS", "constant"]
