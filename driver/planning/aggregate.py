@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voltray.driver.plan import logical
+from voltray.driver.planning.distinct_aggregate import distinct_arguments, without_duplicates
 from voltray.driver.planning.exchange import by_hash, gather
 from voltray.driver.planning.fragment import Fragment
 from voltray.executors.functions.catalogue import lookup
@@ -22,6 +23,11 @@ def plan_aggregate(planner: Planner, node: logical.Aggregate) -> Fragment:
     child = planner.plan(node.child)
     if child.is_single or (node.groups and child.is_clustered_by(node.groups)):
         return _aggregated(child, node, AggregateMode.WHOLE)
+    arguments = distinct_arguments(node)
+    if arguments:
+        child, node = without_duplicates(planner, child, node, arguments)
+        if node.groups:
+            return _aggregated(child, node, AggregateMode.WHOLE)
     if all(can_split(alias) for alias in node.aggregates):
         return _in_parts(planner, child, node)
     spread = by_hash(planner, child, node.groups) if node.groups else gather(planner, child)
