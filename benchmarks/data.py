@@ -1,4 +1,4 @@
-"""TPC-H data as Parquet files, made by DuckDB's tpch extension, and DuckDB's answers to compare with."""
+"""TPC-H and TPC-DS data as Parquet files, their queries and DuckDB's answers, from DuckDB's extensions."""
 
 from __future__ import annotations
 
@@ -6,43 +6,57 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
+import duckdb_extension_tpcds
 import duckdb_extension_tpch
 
 DATA = Path(__file__).parent / "data"
+_PACKAGES = {"tpch": duckdb_extension_tpch, "tpcds": duckdb_extension_tpcds}
+_GENERATORS = {"tpch": "dbgen", "tpcds": "dsdgen"}
 TABLES = ("customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier")
 
 
 @cache
-def connection() -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB connection with the tpch extension of the installed package."""
-    folder = Path(duckdb_extension_tpch.__file__).parent / "extensions"
-    [extension] = folder.rglob("tpch.duckdb_extension*")
+def connection(suite: str = "tpch") -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB connection with the extension of the installed package."""
+    folder = Path(str(_PACKAGES[suite].__file__)).parent / "extensions"
+    [extension] = folder.rglob(f"{suite}.duckdb_extension*")
     database = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     database.execute(f"LOAD '{extension}'")
     return database
 
 
-def tables(scale: float) -> Path:
+def tables(scale: float, suite: str = "tpch") -> Path:
     """Return the folder with one Parquet file a table, making it where it is missing."""
-    folder = DATA / f"tpch-{scale:g}"
+    folder = DATA / f"{suite}-{scale:g}"
     if not (folder / "_SUCCESS").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        database = connection()
-        database.execute(f"CALL dbgen(sf={scale})")
-        for table in TABLES:
+        database = connection(suite)
+        database.execute(f"CALL {_GENERATORS[suite]}(sf={scale})")
+        for (table,) in database.execute("SHOW TABLES").fetchall():
             database.execute(f"COPY {table} TO '{folder / table}.parquet' (FORMAT parquet, COMPRESSION zstd)")
             database.execute(f"DROP TABLE {table}")
         (folder / "_SUCCESS").touch()
     return folder
 
 
-def duckdb_answer(number: int, scale: float) -> list[tuple[object, ...]]:
-    """Return DuckDB's rows for a TPC-H query over the same files."""
-    folder, database = tables(scale), connection()
-    for table in TABLES:
+def table_names(scale: float, suite: str = "tpch") -> list[str]:
+    """Return the names of a suite's tables."""
+    return sorted(path.stem for path in tables(scale, suite).glob("*.parquet"))
+
+
+@cache
+def query_texts(suite: str = "tpch") -> dict[int, str]:
+    """Return the SQL of each query by its number."""
+    rows = connection(suite).execute(f"SELECT query_nr, query FROM {suite}_queries() ORDER BY 1").fetchall()
+    return {number: text.rstrip().rstrip(";") for number, text in rows}
+
+
+def duckdb_answer(number: int, scale: float, suite: str = "tpch") -> list[tuple[object, ...]]:
+    """Return DuckDB's rows for a query over the same files."""
+    folder, database, names = tables(scale, suite), connection(suite), table_names(scale, suite)
+    for table in names:
         database.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM '{folder / table}.parquet'")
-    [text] = database.execute("SELECT query FROM tpch_queries() WHERE query_nr = ?", [number]).fetchone() or ("",)
-    rows = database.execute(text).fetchall()
-    for table in TABLES:
+    rows = database.execute(query_texts(suite)[number]).fetchall()
+    for table in names:
         database.execute(f"DROP VIEW {table}")
     return rows
