@@ -9,6 +9,7 @@ from voltray.driver.analysis.exposing import exposed
 from voltray.driver.analysis.file_metadata import metadata_attribute
 from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan.logical import FileScan, Filter, LogicalPlan, Project, children_of
+from voltray.executors.sources.base import METADATA_COLUMN
 from voltray.executors.sources.metadata import field_names
 from voltray.proto import expressions as e
 from voltray.proto.types import INTEGER, LONG, STRING, DataType
@@ -36,7 +37,8 @@ def _answered(node: LogicalPlan) -> LogicalPlan:
     scan = _scan_below(node.child)
     if scan is None:
         return node
-    column = metadata_attribute(scan)
+    shown = next((a for a in scan.attributes if a.name == METADATA_COLUMN and a.metadata), None)
+    column = shown or metadata_attribute(scan)
     child = exposed(node.child, frozenset((column.expr_id,)))
     if all(a.expr_id != column.expr_id for a in child.output):
         return node
