@@ -13,6 +13,7 @@ from voltray.executors.functions import cast as cast_family
 from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.literals import literal_column
+from voltray.executors.python.udf import python_column
 from voltray.proto.expressions import (
     AggregateCall,
     Alias,
@@ -22,6 +23,7 @@ from voltray.proto.expressions import (
     Expression,
     LambdaVariable,
     Literal,
+    PythonCall,
     SortOrder,
     column_name,
     dtype_of,
@@ -124,6 +126,13 @@ def _call(expression: Call, context: EvaluationContext, guard: pl.Expr | None, b
     return function.body(evaluation, *arguments)
 
 
+def _python_call(
+    expression: PythonCall, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
+) -> pl.Expr:
+    # Spark runs Python functions over all rows before it looks at what stands around them: no guard.
+    return python_column(expression, context, lambda e: compile_expression(e, context, None, bound))
+
+
 def _unsupported(expression: Expression) -> SparkError:
     name = getattr(expression, "name", None) or type(expression).__name__
     return spark_error("UNSUPPORTED_EXPR_FOR_OPERATOR", ErrorKind.UNSUPPORTED, invalidExprSqls=str(name))
@@ -139,4 +148,5 @@ _RULES: dict[type[Expression], Callable[..., pl.Expr]] = {
     LambdaVariable: _variable,
     Cast: _cast,
     Call: _call,
+    PythonCall: _python_call,
 }

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -15,6 +15,7 @@ import polars as pl
 from voltray.executors.memory import give_back_memory
 from voltray.executors.operators.catalogue import compile_operator
 from voltray.executors.operators.task import TaskContext
+from voltray.executors.python.pool import POOL
 from voltray.executors.results import ResultEncoder
 from voltray.executors.shuffle.pieces import Piece, compact_table, read_pieces
 from voltray.executors.shuffle.writer import cut, sample_of
@@ -105,6 +106,7 @@ class TaskRunner:
     def cancel(self, query_id: str) -> None:
         """Stop a query's tasks at their next look at the flag."""
         self._queries.cancel(query_id)
+        POOL.cancel(query_id)
         for stream_id, stream in list(self._streams.items()):
             if stream.query_id == query_id:
                 self.close(stream_id)
@@ -170,7 +172,7 @@ class TaskRunner:
 def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tuple[pl.LazyFrame, TaskContext]:
     inputs = {key: read_pieces(slices, arguments) for key, slices in task.pieces}
     context = TaskContext(
-        evaluation=task.context,
+        evaluation=replace(task.context, query_id=task.query_id),
         partition_id=task.partition,
         inputs=inputs,
         ordered=not (isinstance(task.output, Exchange) and task.output.kind in _UNORDERED),

@@ -107,6 +107,22 @@ class Call(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class PythonCall(Expression):
+    """A user's Python function of rows, as the client pickled it; run by worker processes alone."""
+
+    name: str
+    args: tuple[Expression, ...]
+    dtype: DataType
+    eval_type: int
+    command: bytes
+    python_version: str
+    deterministic: bool = True
+    arg_names: tuple[str | None, ...] = ()
+    """For each argument the keyword under which it is given, or None."""
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Cast(Expression):
     """A conversion to a type, under the session's time zone where that matters."""
 

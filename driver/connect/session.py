@@ -249,6 +249,7 @@ class Session:
         return EvaluationContext(
             time_zone=self.time_zone,
             ansi=self.ansi,
+            session_id=f"{self.key.user_id}/{self.key.session_id}",
             now_micros=time.time_ns() // 1000,
             confs=tuple(
                 [(k, v) for k, v in sorted(self.confs.explicit().items()) if k.startswith(TRAVELLING_PREFIXES)]

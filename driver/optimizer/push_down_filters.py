@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from voltray.driver.optimizer.join_order import join_inputs, joined_in_order
-from voltray.driver.optimizer.traversal import is_deterministic
+from voltray.driver.optimizer.traversal import has_python, is_deterministic
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import conjunction, conjuncts, substitute
@@ -109,7 +109,7 @@ def _is_simple(expr_id: int, values: dict[int, Expression], known: dict[int, boo
             size += 1
             if size > _LARGEST_VALUE:
                 break
-        known[expr_id] = size <= _LARGEST_VALUE and is_deterministic(value)
+        known[expr_id] = size <= _LARGEST_VALUE and is_deterministic(value) and not has_python(value)
     return known[expr_id]
 
 
@@ -212,7 +212,7 @@ def _set_operation(node: logical.SetOperation, parts: Parts) -> LogicalPlan:
 
 
 def _file_scan(node: logical.FileScan, parts: Parts) -> LogicalPlan:
-    usable = [p.condition for p in parts if p.reads]
+    usable = [p.condition for p in parts if p.reads and not has_python(p.condition)]
     if not usable or node.limit is not None:
         return filtered(node, parts)
     predicate = conjunction([*conjuncts(node.predicate), *usable])

@@ -15,6 +15,7 @@ from voltray.proto.expressions import (
     Expression,
     InSubquery,
     OuterReference,
+    PythonCall,
     ScalarSubquery,
     WindowCall,
 )  # fmt: skip
@@ -84,12 +85,19 @@ def outer_attributes(plan: LogicalPlan) -> dict[int, Attribute]:
     return found
 
 
+def has_python(expression: Expression) -> bool:
+    """Whether a user's Python function stands anywhere in an expression: too costly to compute twice."""
+    return any(isinstance(part, PythonCall) for part in walk_expression(expression))
+
+
 def is_deterministic(expression: Expression) -> bool:
     """Whether an expression gives the same value for the same row, wherever and however often it is computed."""
     from voltray.executors.functions.catalogue import lookup
 
     for part in walk_expression(expression):
         if isinstance(part, WindowCall):
+            return False
+        if isinstance(part, PythonCall) and not part.deterministic:
             return False
         if isinstance(part, Call):
             function = lookup(part.name)

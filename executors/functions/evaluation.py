@@ -33,6 +33,11 @@ class EvaluationContext:
     confs: tuple[tuple[str, str], ...] = ()
     """Confs that bodies read (names in ``planning.settings``), such as spark.sql.legacy.timeParserPolicy."""
     partition_id: int = 0
+    session_id: str = ""
+    """Whose Python workers run user functions; none where it is empty (in the driver)."""
+    query_id: str = ""
+    files_folder: str = ""
+    """Where the session's files are, for Python workers of the same machine."""
 
     def conf(self, name: str, default: str = "") -> str:
         """One of the confs that travelled with the task."""

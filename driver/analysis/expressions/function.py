@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.errors import analysis_error, unsupported
+from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.functions import resolve_function
+from voltray.driver.analysis.python_functions import python_call
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import (
-    ExpressionString, NamedArgument, PythonFunction, UnresolvedFunction, UnresolvedLambda, UnresolvedRegex,
+    ExpressionString,
+    NamedArgument,
+    PythonFunction,
+    UnresolvedFunction,
+    UnresolvedLambda,
+    UnresolvedRegex,
     UnresolvedStar,
 )  # fmt: skip
 from voltray.proto.expressions import Expression
@@ -49,4 +55,4 @@ def resolve_lone_star(expression: Expression, resolver: ExpressionResolver) -> T
 
 def resolve_python_function(expression: PythonFunction, resolver: ExpressionResolver) -> Typed:
     """User Python, which runs in workers of its own."""
-    raise unsupported(f"the Python function {expression.name}", expression.origin)
+    return python_call(expression, resolver)

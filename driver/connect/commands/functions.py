@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql.connect.proto import relations_pb2
 from pyspark.sql.connect.proto.expressions_pb2 import CommonInlineUserDefinedFunction
 
+from voltray.driver.analysis.python_functions import RegisteredFunction
 from voltray.driver.connect.errors import unsupported_operation
+from voltray.driver.connect.messages.types import data_type_from_message
+from voltray.driver.plan.expressions import PythonFunction
 from voltray.proto.failures import spark_error
 
 if TYPE_CHECKING:
@@ -16,12 +19,24 @@ if TYPE_CHECKING:
 
 
 def register_function(session: Session, operation: Operation, command: CommonInlineUserDefinedFunction) -> None:
-    """Refuse by kind: a JVM's classes cannot be loaded, and Python functions are not there yet."""
+    """Register a Python function of the session; a JVM's classes cannot be loaded."""
     if command.WhichOneof("function") == "java_udf":
         class_name = command.java_udf.class_name
         raise spark_error("CANNOT_LOAD_FUNCTION_CLASS", className=class_name, functionName=command.function_name)
-    raise unsupported_operation(
-        f"the function {command.function_name}: Python functions on the server are not there yet"
+    python = command.python_udf
+    session.register_function(
+        command.function_name,
+        RegisteredFunction(
+            PythonFunction(
+                command.function_name,
+                command.deterministic,
+                python.eval_type,
+                data_type_from_message(python.output_type),
+                python.command,
+                python.python_ver,
+                (),
+            )
+        ),
     )
 
 

@@ -1,0 +1,61 @@
+"""Users' Python functions: given in an expression, or registered and called by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.errors import unsupported
+from voltray.driver.analysis.names import called, rope
+from voltray.driver.analysis.resolver import Typed
+from voltray.driver.plan.expressions import NamedArgument, PythonFunction, UnresolvedFunction
+from voltray.proto.expressions import PythonCall
+from voltray.proto.types import DataType, StringType
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import ExpressionResolver
+
+SCALAR_EVAL_TYPES = frozenset((100, 101, 200, 204, 250, 251))
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredFunction:
+    """A Python function under a name of the session."""
+
+    function: PythonFunction
+
+    def resolve(self, expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+        """A call of it."""
+        name = expression.name[-1]
+        given = replace(self.function, name=name, args=expression.args, origin=expression.origin)
+        return python_call(given, resolver)
+
+
+def python_call(function: PythonFunction, resolver: ExpressionResolver) -> Typed:
+    """A function on resolved arguments, under Spark's generated name."""
+    if function.eval_type not in SCALAR_EVAL_TYPES:
+        named = f"the Python function {function.name} of evaluation type {function.eval_type}"
+        raise unsupported(named, function.origin)
+    values = [a.value if isinstance(a, NamedArgument) else a for a in function.args]
+    names = tuple([a.name if isinstance(a, NamedArgument) else None for a in function.args])
+    typed = [resolver.resolve(v) for v in values]
+    shown = [t.name if n is None else rope(f"{n} => ", t.name) for t, n in zip(typed, names, strict=True)]
+    call = PythonCall(
+        function.name,
+        tuple([t.expression for t in typed]),
+        output_type(function, resolver),
+        function.eval_type,
+        function.command,
+        function.python_version,
+        function.deterministic,
+        names,
+    )
+    return Typed(call, called(function.name, shown))
+
+
+def output_type(function: PythonFunction, resolver: ExpressionResolver) -> DataType:
+    """What a function gives; clients send some types as text."""
+    dtype = function.output_type
+    if isinstance(dtype, str):
+        return resolver.environment.parse_schema(dtype)
+    return dtype if isinstance(dtype, DataType) else StringType()

@@ -1,0 +1,160 @@
+"""What ``pyspark.worker`` reads and writes for one task, for the version of pyspark that is pinned."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
+
+PINNED_VERSION = "4.1.1"
+"""The task's header changes between Spark's versions: a test fails when another one is installed."""
+
+END_OF_DATA = -1
+EXCEPTION = -2
+TIMINGS = -3
+END_OF_STREAM = -4
+START_ARROW = -6
+
+# Eval types, as pyspark.util.PythonEvalType numbers them.
+BATCHED, ARROW_BATCHED = 100, 101
+SCALAR_PANDAS, GROUPED_MAP_PANDAS, GROUPED_AGG_PANDAS, WINDOW_AGG_PANDAS = 200, 201, 202, 203
+SCALAR_PANDAS_ITER, MAP_PANDAS_ITER, COGROUPED_MAP_PANDAS, MAP_ARROW_ITER = 204, 205, 206, 207
+GROUPED_MAP_ARROW, COGROUPED_MAP_ARROW = 209, 210
+GROUPED_MAP_PANDAS_ITER, GROUPED_MAP_ARROW_ITER = 216, 217
+SCALAR_ARROW, SCALAR_ARROW_ITER, GROUPED_AGG_ARROW, WINDOW_AGG_ARROW = 250, 251, 252, 253
+_NAMED_ARGUMENTS = frozenset((100, 101, 200, 202, 203, 204, 250, 251, 252, 253))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFunction:
+    """One function of a task: its chained commands and where its arguments stand in the input."""
+
+    commands: tuple[bytes, ...]
+    offsets: tuple[int, ...]
+    names: tuple[str | None, ...] = ()
+    """For each argument the keyword under which it is given, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTask:
+    """What a worker must know before its input."""
+
+    eval_type: int
+    python_version: str
+    functions: tuple[WorkerFunction, ...]
+    confs: tuple[tuple[str, str], ...] = ()
+    input_schema: str | None = None
+    """Spark's JSON of the input's type, which Arrow-optimised functions want."""
+    partition_id: int = 0
+    files_folder: str = ""
+    includes: tuple[str, ...] = ()
+
+
+def _int(value: int) -> bytes:
+    return struct.pack("!i", value)
+
+
+def _text(value: str | bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return _int(len(data)) + data
+
+
+def _bool(value: bool) -> bytes:
+    return struct.pack("!?", value)
+
+
+def header(task: WorkerTask) -> bytes:
+    """Everything before the input: context, files, confs and functions."""
+    parts = [
+        _int(task.partition_id),
+        _text(task.python_version),
+        _bool(False),  # no barrier
+        _int(0),
+        _int(task.partition_id),
+        _int(0),
+        struct.pack("!q", task.partition_id),
+        _int(1),
+        _int(0),  # resources
+        _int(0),  # local properties
+        _text(task.files_folder),
+        _int(len(task.includes)),
+        *[_text(i) for i in task.includes],
+        _bool(False),
+        _int(0),  # broadcasts
+        _int(task.eval_type),
+    ]
+    if task.eval_type != BATCHED:
+        parts.append(_int(len(task.confs)))
+        parts.extend(_text(k) + _text(v) for k, v in task.confs)
+        if task.eval_type == ARROW_BATCHED:
+            parts.append(_text(task.input_schema or "{}"))
+    parts.append(_bool(False))  # no profiler
+    parts.append(_int(len(task.functions)))
+    parts.extend(_function(f, task.eval_type) for f in task.functions)
+    return b"".join(parts)
+
+
+def _function(function: WorkerFunction, eval_type: int) -> bytes:
+    parts = [_int(len(function.offsets))]
+    names = function.names or (None,) * len(function.offsets)
+    for offset, name in zip(function.offsets, names, strict=True):
+        parts.append(_int(offset))
+        if eval_type in _NAMED_ARGUMENTS:
+            parts.append(_bool(name is not None))
+            if name is not None:
+                parts.append(_text(name))
+    parts.append(_int(len(function.commands)))
+    parts.extend(_text(c) for c in function.commands)
+    return b"".join(parts)
+
+
+def end_of_input() -> bytes:
+    """What follows the input."""
+    return _int(END_OF_STREAM)
+
+
+def group_of(frames: int) -> bytes:
+    """What precedes the Arrow streams of one group; 0 ends the groups."""
+    return _int(frames)
+
+
+def read_results(source: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """The Arrow batches that a task gives, up to its end; raises the user's exception, EOFError for a dead worker."""
+    while True:
+        kind = _read_int(source)
+        if kind == START_ARROW:
+            with pa.ipc.open_stream(source) as reader:
+                yield from reader
+        elif kind == EXCEPTION:
+            raise python_exception(_read(source, _read_int(source)).decode("utf-8", "replace"))
+        elif kind == TIMINGS:
+            _read(source, 5 * 8)
+        elif kind == END_OF_DATA:
+            for _ in range(_read_int(source)):
+                _read(source, _read_int(source))
+            if _read_int(source) != END_OF_STREAM:
+                raise EOFError("the worker did not end its task")
+            return
+        else:
+            raise EOFError(f"a worker sent {kind}")
+
+
+def python_exception(traceback: str) -> SparkError:
+    """The user's traceback as Spark reports it."""
+    return spark_error("PYTHON_EXCEPTION", ErrorKind.PYTHON, message=traceback, sqlstate="38000")
+
+
+def _read(source: Any, count: int) -> bytes:
+    data: bytes = source.read(count)
+    if len(data) < count:
+        raise EOFError("the worker closed its socket")
+    return data
+
+
+def _read_int(source: Any) -> int:
+    return int(struct.unpack("!i", _read(source, 4))[0])
