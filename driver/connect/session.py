@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.unknown_fields import UnknownFieldSet
 from pyspark.sql.connect.proto import base_pb2, relations_pb2
 
 from voltray.driver.connect.artifacts import ArtifactStore
@@ -188,7 +189,7 @@ class Session:
 
     def analyze_message(self, message: relations_pb2.Relation) -> LogicalPlan:
         """A relation message as a resolved plan."""
-        if message.WhichOneof("rel_type") is None:
+        if message.WhichOneof("rel_type") is None and not UnknownFieldSet(message):
             raise invalid_plan("This oneOf field in spark.connect.Relation is not set: RELTYPE_NOT_SET")
         return self.analyze(relation_from_message(message))
 

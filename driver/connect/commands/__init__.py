@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.unknown_fields import UnknownFieldSet
 from pyspark.sql.connect.proto import commands_pb2
 
 from voltray.driver.connect.commands.checkpoint import checkpoint, remove_checkpoint
@@ -15,6 +16,7 @@ from voltray.driver.connect.commands.sql import run_sql_command
 from voltray.driver.connect.commands.write import write
 from voltray.driver.connect.commands.write_v2 import write_v2
 from voltray.driver.connect.errors import invalid_plan, unsupported_operation
+from voltray.driver.connect.messages.relations import newer_kind
 
 if TYPE_CHECKING:
     from voltray.driver.connect.operations import Operation
@@ -54,6 +56,8 @@ def perform_command(session: Session, operation: Operation, command: commands_pb
     """Perform a command; its results go out as the operation's responses."""
     kind = command.WhichOneof("command_type")
     if kind is None:
+        if UnknownFieldSet(command):
+            raise unsupported_operation(f"the command {newer_kind(command)}")
         raise invalid_plan("This oneOf field in spark.connect.Command is not set: COMMANDTYPE_NOT_SET")
     handler = COMMANDS.get(kind)
     if handler is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from typing import Literal as Literal_
 
+from google.protobuf.unknown_fields import UnknownFieldSet
 from pyspark.sql.connect.proto import expressions_pb2, relations_pb2
 
 from voltray.driver.connect.messages import statistics
@@ -35,7 +36,7 @@ def relation_from_message(message: Message) -> r.Relation:
     reader = READERS.get(str(kind))
     if reader is None:
         reason = UNSUPPORTED.get(str(kind), "")
-        raise unsupported(f"the relation {kind}" + (f": {reason}" if reason else ""))
+        raise unsupported(f"the relation {kind or newer_kind(message)}" + (f": {reason}" if reason else ""))
     relation = reader(message)
     common = message.common
     plan_id = common.plan_id if common.HasField("plan_id") else None
@@ -43,6 +44,12 @@ def relation_from_message(message: Message) -> r.Relation:
     if plan_id is None and origin is None:
         return relation
     return replace(relation, plan_id=plan_id, origin=origin)
+
+
+def newer_kind(message: Any) -> str:
+    """What to call a kind that a client newer than this server has sent."""
+    numbers = sorted({field.field_number for field in UnknownFieldSet(message)})
+    return f"of field {numbers[0]}, which is newer than this server" if numbers else "that is not set"
 
 
 def _read(message: Message) -> r.Relation:

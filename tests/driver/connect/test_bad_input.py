@@ -9,7 +9,7 @@ import pytest
 import zstandard
 from connect_wire import Wire, range_plan
 from pyspark.sql.connect.proto import base_pb2 as pb
-from pyspark.sql.connect.proto import relations_pb2
+from pyspark.sql.connect.proto import commands_pb2, relations_pb2
 
 PATH = "/spark.connect.SparkConnectService/"
 CANNOT_PARSE = "CONNECT_INVALID_PLAN.CANNOT_PARSE"
@@ -113,6 +113,17 @@ def test_empty_messages_are_named(wire: Wire):
     assert "neither" in wire.told(lambda: wire.execute(pb.Plan())).message
     analysis = wire.told(lambda: wire.stub.AnalyzePlan(pb.AnalyzePlanRequest(**wire.who)))
     assert "ANALYZE_NOT_SET" in analysis.message
+
+
+def test_kinds_of_newer_clients_are_named(wire: Wire):
+    newer = relations_pb2.Relation.FromString(field(777, b"x"))
+    nested = relations_pb2.Relation(limit={"input": newer, "limit": 1})
+    for relation in (newer, nested):
+        told = wire.told(lambda relation=relation: wire.execute(pb.Plan(root=relation)))
+        assert told.condition.startswith("UNSUPPORTED")
+        assert "field 777" in told.message
+    command = commands_pb2.Command.FromString(field(778, b"x"))
+    assert "field 778" in wire.told(lambda: wire.execute(pb.Plan(command=command))).message
 
 
 def test_an_unknown_method(wire: Wire):
