@@ -493,7 +493,7 @@ def _force_nullable(source: DataType, target: DataType) -> bool:
 def cast_gives_null(source: DataType, target: DataType) -> bool:
     """Whether a cast makes its result nullable whatever its input (Spark's ``forceNullable``, ANSI or not)."""
     if isinstance(source, NullType) or same_type(source, target):
-        return isinstance(source, NullType) and not isinstance(target, NullType)
+        return False  # an untyped NULL is nullable itself; an empty array or map of them holds none
     if isinstance(source, (VariantType,)):
         return not isinstance(target, VariantType)
     if isinstance(target, VariantType):

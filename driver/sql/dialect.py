@@ -58,6 +58,10 @@ class VoltrayParser(SparkParser):
         **{name: parse for name, parse in SparkParser.FUNCTION_PARSERS.items() if name in _KEPT_FUNCTION_PARSERS},
         "EXTRACT": _parse_extract,
     }
+    # TRANSFORM is a function here, not Hive's call of a script.
+    NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
+        name: parse for name, parse in SparkParser.NO_PAREN_FUNCTION_PARSERS.items() if name != "TRANSFORM"
+    }
     # sqlglot has no node for an unsigned shift: one that Spark's grammar never makes stands for it.
     BITWISE = {**SparkParser.BITWISE, TokenType.DHASH_ARROW: exp.JSONBExtractScalar}  # noqa: RUF012
     ARRAY_CONSTRUCTORS = {}  # noqa: RUF012
@@ -78,7 +82,7 @@ class VoltrayDialect(Spark):
 
     def tokenize(self, sql: str, *args: object, **kwargs: object) -> list[Token]:
         """Tokens of the text, numbers with a suffix joined to one token each."""
-        return _joined(super().tokenize(sql))
+        return _joined(_joined_strings(super().tokenize(sql), sql))
 
 
 def _joined(tokens: list[Token]) -> list[Token]:
@@ -108,6 +112,19 @@ def _joined(tokens: list[Token]) -> list[Token]:
             joined.append(token)
             position += 1
         _join_leading_dot(joined)
+    return joined
+
+
+def _joined_strings(tokens: list[Token], sql: str) -> list[Token]:
+    """Spark reads a doubled quote inside a string as one; sqlglot's tokenizer as the end of it and another."""
+    joined: list[Token] = []
+    for token in tokens:
+        last = joined[-1] if joined else None
+        strings = last is not None and last.token_type == token.token_type == TokenType.STRING
+        if last is not None and strings and last.end + 1 == token.start and sql[last.start] == sql[token.start]:
+            joined[-1] = _token(TokenType.STRING, last.text + sql[token.start] + token.text, last, token)
+        else:
+            joined.append(token)
     return joined
 
 
