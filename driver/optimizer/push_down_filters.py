@@ -187,7 +187,7 @@ def _union(node: logical.Union, parts: Parts) -> LogicalPlan:
     return replace(node, children=tuple(children))
 
 
-def _same_rows(node: Any, parts: Parts) -> LogicalPlan:
+def _same_rows(node: logical.SameOutput, parts: Parts) -> LogicalPlan:
     """Nodes that only order or place rows."""
     return replace(node, child=_pushed(node.child, parts))
 

@@ -36,10 +36,19 @@ def without_duplicates(
     columns = iter(computed)
     args = tuple([a if isinstance(a, Attribute | Literal) else to_attribute(next(columns)) for a in arguments])
     keys = tuple({a.expr_id: a for a in (*node.groups, *args) if isinstance(a, Attribute)}.values())
-    items = (*node.groups, *[a for a in arguments if isinstance(a, Attribute)], *computed)
+    items: tuple[Alias | Attribute, ...] = (
+        *node.groups,
+        *[a for a in arguments if isinstance(a, Attribute)],
+        *computed,
+    )
     narrow = child.map(lambda task: operators.Project(task, items), keys)
     first = narrow.map(lambda task: operators.Deduplicate(task, keys), keys)
     spread = by_hash(planner, first, node.groups or keys) if keys else first
     once = spread.map(lambda task: operators.Deduplicate(task, keys), keys)
-    plain = tuple([replace(a, child=replace(a.child, args=args, distinct=False)) for a in node.aggregates])
-    return once, replace(node, aggregates=plain)
+    return once, replace(node, aggregates=tuple([_plain(a, args) for a in node.aggregates]))
+
+
+def _plain(alias: Alias, args: tuple[Expression, ...]) -> Alias:
+    call = alias.child
+    assert isinstance(call, AggregateCall)
+    return replace(alias, child=replace(call, args=args, distinct=False))

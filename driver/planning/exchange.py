@@ -26,8 +26,8 @@ def run_exchange(planner: Planner, fragment: Fragment, exchange: Exchange) -> St
 def number_of_partitions(planner: Planner, estimated_bytes: int) -> int:
     """How many partitions an exchange makes: enough for all executors and for pieces of a sensible size."""
     wanted = count_conf(planner.context, SHUFFLE_PARTITIONS, 200)
-    most = max(1, min(wanted, planner.settings.shuffle_partitions, 60_000))
-    by_size = estimated_bytes // (_COALESCE_BYTES // 2)
+    most: int = max(1, min(wanted, planner.settings.shuffle_partitions, 60_000))
+    by_size: int = estimated_bytes // (_COALESCE_BYTES // 2)
     return min(most, max(2 * planner.parallelism, by_size))
 
 

@@ -38,7 +38,7 @@ def table_bytes(data: Any) -> int:
 
 def file_bytes(scan: logical.FileScan) -> int:
     """Bytes that the columns read become in memory, about."""
-    stored = sum(f.block_length for f in scan.files)
+    stored: int = sum(f.block_length for f in scan.files)
     expansion = _EXPANSION.get(scan.format.lower())
     if expansion is None:
         return stored

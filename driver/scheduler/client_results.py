@@ -78,9 +78,7 @@ class ResultStage:
 
     def _start(self, index: int, *, must: bool) -> StartedTask | None:
         stages, stored = self._stages, self._stored
-        prepared = stages.prepare(
-            stored.stage.tasks[index], stored.stage, index, stored.inputs.__getitem__, self._streaming
-        )
+        prepared = stages.prepare(stored, index)
         slots = stages.cluster.slots
         avoided = stored.state.tasks[index].avoided
         has_slot = self._streaming or len(stored.stage.tasks) > 1

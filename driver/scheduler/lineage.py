@@ -13,6 +13,8 @@ from voltray.proto.operators import Operator, PartitionRead
 from voltray.proto.stages import Exchange, Stage
 from voltray.proto.tasks import BY_MAP, PartitionKey, PieceSlice, TaskReport
 
+CACHE_PREFIX = "cache:"
+
 
 @dataclass(frozen=True, slots=True)
 class TaskOutcome:
@@ -45,6 +47,13 @@ class StoredStage:
         """Partitions of the stage's output."""
         output = self.stage.output
         return output.num_partitions if isinstance(output, Exchange) else 1
+
+    def forget_inputs(self) -> None:
+        """Let go what the stages before put out; should this output be lost, they run again."""
+        for source in self.inputs.values():
+            if not source.source.startswith(CACHE_PREFIX):
+                source.state = StageState.of(source.stage.stage_id, len(source.stage.tasks))
+                source.forget_inputs()
 
     def result(self) -> StageResult:
         """The sizes that planning goes on with."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import ray
 
 from voltray.driver.planning.fragment import StageResult
 from voltray.driver.scheduler.cluster import Cluster, ExecutorHandle
-from voltray.driver.scheduler.lineage import StoredStage, TaskOutcome, destination_of, keys_of
+from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage, TaskOutcome, destination_of, keys_of
 from voltray.driver.scheduler.query import StageProgress
 from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started
 from voltray.driver.scheduler.tables import StoredTables, take_out_tables
@@ -25,7 +24,6 @@ from voltray.proto.tasks import BY_PARTITION, PieceSlice, Task, TaskReport, enco
 
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
-CACHE_PREFIX = "cache:"
 _LONG_BYTES = 512 << 20
 _LONG_ROWS = 20_000_000
 
@@ -123,16 +121,15 @@ class QueryStages:
         if self.cancelled.is_set():
             raise spark_error("OPERATION_CANCELED", ErrorKind.SPARK)
 
-    def prepare(
-        self, operator: Operator, stage: Stage, partition: int, inputs: Callable[[str], StoredStage], streaming: bool
-    ) -> PreparedTask:
-        """A task ready to be sent."""
+    def prepare(self, stored: StoredStage, index: int) -> PreparedTask:
+        """A task of a stage ready to be sent."""
+        stage, operator = stored.stage, stored.stage.tasks[index]
         tree, arguments = take_out_tables(operator, self.tables)
         collected = list(arguments)
         pieces: list[tuple[str, tuple[PieceSlice, ...]]] = []
         preferred = None
         for key in keys_of(operator):
-            source = inputs(key.source)
+            source = stored.inputs[key.source]
             slices = []
             for _, _, reference, part in source.pieces(key):
                 slices.append(replace(part, argument=len(collected)))
@@ -145,15 +142,15 @@ class QueryStages:
         task = Task(
             query_id=self.query_id,
             stage_id=stage.stage_id,
-            partition=partition,
+            partition=index,
             operator=tree,
             output=stage.output,
             attributes=stage.attributes,
-            context=replace(self.context, partition_id=partition),
+            context=replace(stored.context, partition_id=index),
             pieces=tuple(pieces),
             destinations=self._returned(stage),
-            streaming=streaming,
-            gated=streaming and is_long(operator),
+            streaming=stored.streaming,
+            gated=stored.streaming and is_long(operator),
         )
         return PreparedTask(encode_task(task), tuple(collected), preferred)
 
@@ -189,9 +186,7 @@ class QueryStages:
     def _start_waiting(self, stored: StoredStage, running: dict[Any, RunningTask]) -> None:
         slots = self.cluster.slots
         for index in stored.state.waiting:
-            prepared = self.prepare(
-                stored.stage.tasks[index], stored.stage, index, stored.inputs.__getitem__, stored.streaming
-            )
+            prepared = self.prepare(stored, index)
             avoided = stored.state.tasks[index].avoided
             executor = slots.try_take(self.query_id, prepared.preferred, avoided)
             if executor is None and not running:

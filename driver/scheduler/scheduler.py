@@ -19,10 +19,10 @@ from voltray.driver.planning.fragment import Fragment
 from voltray.driver.planning.planner import Planner
 from voltray.driver.scheduler.client_results import ResultStage
 from voltray.driver.scheduler.cluster import Cluster
-from voltray.driver.scheduler.lineage import StoredStage
+from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage
 from voltray.driver.scheduler.observed import observed_metrics
 from voltray.driver.scheduler.query import ObservedMetrics, ResultBatch, StageProgress
-from voltray.driver.scheduler.query_stages import CACHE_PREFIX, QueryStages
+from voltray.driver.scheduler.query_stages import QueryStages
 from voltray.driver.scheduler.tables import StoredTables
 from voltray.driver.settings import Settings
 from voltray.executors.functions.evaluation import EvaluationContext
@@ -91,7 +91,9 @@ class Scheduler:
             output = CacheOutput(fragment.output, cache_id)
             stage = Stage(stages.new_stage_id(), fragment.tasks, output, fragment.output)
             source = CACHE_PREFIX + cache_id
-            self._caches[cache_id] = stages.run_stored(stage, source, streaming=planner.streaming)
+            stored = stages.run_stored(stage, source, streaming=planner.streaming)
+            stored.forget_inputs()
+            self._caches[cache_id] = stored
 
     def uncache(self, cache_id: str) -> None:
         """Let a cache go."""

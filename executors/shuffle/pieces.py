@@ -44,5 +44,14 @@ def read_pieces(slices: Sequence[PieceSlice], arguments: Sequence[Any]) -> pl.La
     tables = [arguments[s.argument].rows(s.first, s.last) for s in slices]
     filled = [t for t in tables if t.num_rows] or tables[:1]
     frames = [pl.DataFrame(t) for t in filled]
-    whole = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical", rechunk=False)
-    return whole.lazy()
+    return _together(frames).lazy()
+
+
+def _together(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    if len(frames) == 1:
+        return frames[0]
+    try:
+        return pl.concat(frames, how="vertical", rechunk=False)
+    except pl.exceptions.SchemaError:
+        # A task without rows may have found a narrower type for a buffer.
+        return pl.concat(frames, how="vertical_relaxed", rechunk=False)
