@@ -80,15 +80,15 @@ def _upper(name: str) -> Callable[[tuple[str, ...]], str]:
 
 
 def _acosh(x: Any) -> Any:
-    return np.log(x + np.sqrt(x * x - 1.0))
+    return math_strict.log(x + np.sqrt(x * x - 1.0))
 
 
 def _asinh(x: Any) -> Any:
-    return np.where(np.isneginf(x), x, np.log(x + np.sqrt(x * x + 1.0)))
+    return np.where(np.isneginf(x), x, math_strict.log(x + np.sqrt(x * x + 1.0)))
 
 
-def _atanh(x: Any) -> Any:
-    return 0.5 * (np.log1p(x) - np.log1p(-x))
+def _atanh(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
+    return 0.5 * (value.log1p() - (-value).log1p())
 
 
 def _quotient(a: pl.Expr, b: pl.Expr) -> pl.Expr:
@@ -96,20 +96,29 @@ def _quotient(a: pl.Expr, b: pl.Expr) -> pl.Expr:
     return a / pl.when(a.is_not_null()).then(b)
 
 
-def _log2(value: pl.Expr) -> pl.Expr:
-    return _quotient(value.log(), pl.lit(math.log(2.0)))
+_LN2 = math.log(2.0)
+
+
+def _of_positive(function: Callable[..., Any]) -> Callable[..., pl.Expr]:
+    """A NumPy function of doubles; NULL where one is not above zero (NaN passes)."""
+    run = _through_numpy(function)
+
+    def body(evaluation: Evaluation, *values: pl.Expr) -> pl.Expr:
+        outside = pl.any_horizontal([v <= 0 for v in values]) if len(values) > 1 else values[0] <= 0
+        return pl.when(outside).then(None).otherwise(evaluation.columnwise(run, *values))
+
+    return body
+
+
+def _log_to_base(base: Any, x: Any) -> Any:
+    return math_strict.log(x) / math_strict.log(base)
+
+
+_ln, _any_log = _of_positive(math_strict.log), _of_positive(_log_to_base)
 
 
 def _log(evaluation: Evaluation, *args: pl.Expr) -> pl.Expr:
-    if len(args) == 1:
-        return pl.when(args[0] <= 0).then(None).otherwise(args[0].log())
-    base, value = args
-    return pl.when((base <= 0) | (value <= 0)).then(None).otherwise(_quotient(value.log(), base.log()))
-
-
-def _log10(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
-    exact = evaluation.columnwise(_through_numpy(np.log10), value)  # Polars' own differs in the last digit
-    return pl.when(value <= 0).then(None).otherwise(exact)
+    return _ln(evaluation, *args) if len(args) == 1 else _any_log(evaluation, *args)
 
 
 def _log_name(names: tuple[str, ...]) -> str:
@@ -117,7 +126,7 @@ def _log_name(names: tuple[str, ...]) -> str:
 
 
 def _atan2(y: Any, x: Any) -> Any:
-    return np.arctan2(y + 0.0, x + 0.0)
+    return math_strict.atan2(y + 0.0, x + 0.0)
 
 
 def _sign(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
@@ -246,31 +255,31 @@ _LONG, _INT, _STRING = accepts_type(LONG), accepts_type(INTEGER), accepts_type(S
 _HEX = Accept((LongType, BinaryType, StringType), (LONG, BINARY, STRING), '("BIGINT" or "BINARY" or "STRING")')
 
 FUNCTIONS: tuple[Function, ...] = (
-    _unary("acos", _expression(lambda v: v.arccos())),
+    _unary("acos", _numpy(math_strict.acos)),
     _unary("acosh", _numpy(_acosh)),
-    _unary("asin", _expression(lambda v: v.arcsin())),
+    _unary("asin", _numpy(math_strict.asin)),
     _unary("asinh", _numpy(_asinh)),
-    _unary("atan", _expression(lambda v: v.arctan())),
-    _unary("atanh", _numpy(_atanh)),
+    _unary("atan", _numpy(math_strict.atan)),
+    _unary("atanh", _atanh),
     _unary("cbrt", _numpy(math_strict.cbrt)),
     _unary("cos", _expression(lambda v: v.cos())),
-    _unary("cosh", _expression(lambda v: v.cosh())),
+    _unary("cosh", _numpy(math_strict.cosh)),
     _unary("cot", _expression(lambda v: 1.0 / v.tan())),
     _unary("csc", _expression(lambda v: 1.0 / v.sin())),
     _unary("sec", _expression(lambda v: 1.0 / v.cos())),
     _unary("sin", _expression(lambda v: v.sin())),
-    _unary("sinh", _expression(lambda v: v.sinh())),
+    _unary("sinh", _numpy(math_strict.sinh)),
     _unary("tan", _expression(lambda v: v.tan())),
-    _unary("tanh", _expression(lambda v: v.tanh())),
+    _unary("tanh", _numpy(math_strict.tanh)),
     _unary("degrees", _expression(lambda v: v * _DEGREES)),
     _unary("radians", _expression(lambda v: v * _RADIANS)),
     _unary("exp", _numpy(math_strict.exp)),
     _unary("expm1", _numpy(math_strict.expm1)),
     _unary("sqrt", _expression(lambda v: v.sqrt())),
-    _unary("log10", _log10),
-    _unary("log2", _positive_only(_log2)),
+    _unary("log10", _of_positive(math_strict.log10)),
+    _unary("log2", _of_positive(lambda x: math_strict.log(x) / _LN2)),
     _unary("log1p", _positive_only(lambda v: v.log1p(), -1.0), nullable=always_nullable),
-    Function(("ln",), _ONE, DOUBLE, _positive_only(lambda v: v.log()), nullable=always_nullable),
+    Function(("ln",), _ONE, DOUBLE, _ln, nullable=always_nullable),
     Function(("rint",), _ONE, DOUBLE, _numpy(np.rint), nullable=always_nullable),
     Function(
         ("log",),
@@ -280,9 +289,9 @@ FUNCTIONS: tuple[Function, ...] = (
         nullable=always_nullable,
         display=_log_name,
     ),
-    Function(("pow",), _TWO, DOUBLE, _numpy(np.power)),
-    Function(("power",), _TWO, DOUBLE, _numpy(np.power), display=_upper("power")),
-    Function(("hypot",), _TWO, DOUBLE, _numpy(np.hypot), display=_upper("hypot")),
+    Function(("pow",), _TWO, DOUBLE, _numpy(math_strict.power)),
+    Function(("power",), _TWO, DOUBLE, _numpy(math_strict.power), display=_upper("power")),
+    Function(("hypot",), _TWO, DOUBLE, _numpy(math_strict.hypot), display=_upper("hypot")),
     Function(("atan2",), _TWO, DOUBLE, _numpy(_atan2), display=_upper("atan2")),
     Function(("signum",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable, display=_upper("signum")),
     Function(("sign",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable),
