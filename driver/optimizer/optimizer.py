@@ -16,11 +16,13 @@ from voltray.driver.optimizer.prune_columns import prune_columns
 from voltray.driver.optimizer.push_down_filters import push_down_filters
 from voltray.driver.optimizer.push_down_limits import push_down_limits
 from voltray.driver.optimizer.rewrite_subqueries import rewrite_subqueries
+from voltray.driver.optimizer.rewrite_time_windows import rewrite_time_windows
 from voltray.driver.plan.logical import LogicalPlan
 
 Rule = Callable[[LogicalPlan, Any], LogicalPlan]
 
 RULES: tuple[Rule, ...] = (
+    rewrite_time_windows,
     rewrite_subqueries,
     name_input_files,
     fold_constants,

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from voltray.executors.functions import (
     aggregates, arithmetic, array, array_build, bitwise, boolean, collecting, comparison, conditional, csv,
-    data_sketches, date_format, date_make, date_part, date_time, encoding, encryption, format_string, generator, hash,
-    higher_order, interval, json, map, math, misc, number_format, pretty_string, quantiles, random, regex, rounding,
-    sequence, sketches, statistics, string, string_search, string_text, struct, sums, time_of_day, time_window,
-    timestamp_zone, url, variant, window, xml, xpath,
+    data_sketches, date_format, date_make, date_part, date_time, encoding, encryption, format_string, generator,
+    geospatial, hash, higher_order, interval, json, map, math, misc, number_format, pretty_string, quantiles, random,
+    regex, rounding, sequence, sketches, statistics, string, string_search, string_text, struct, sums, time_of_day,
+    time_window, timestamp_zone, url, variant, window, xml, xpath,
 )  # fmt: skip
 from voltray.executors.functions.registry import Function
 
@@ -64,6 +64,7 @@ FAMILIES = (
     xml,
     xpath,
     data_sketches,
+    geospatial,
 )
 
 

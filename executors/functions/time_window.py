@@ -16,7 +16,7 @@ from voltray.executors.functions.registry import (
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.types import (
-    TIMESTAMP, ArrayType, CalendarIntervalType, DataType, DayTimeIntervalType, StringType, StructField, StructType,
+    TIMESTAMP, CalendarIntervalType, DataType, DayTimeIntervalType, StringType, StructField, StructType,
     TimestampNTZType, TimestampType,
 )  # fmt: skip
 
@@ -125,8 +125,7 @@ def _resolve_window(resolution: Any) -> Expression:
     moment = _moment(resolution)
     kind = window_type(dtype_of(moment))
     options = (("duration", duration), ("slide", slide), ("start", start))
-    if slide < duration:  # analysis turns it into a generator below the aggregation
-        return resolution.call((moment,), ArrayType(kind, False), False, options, "time_windows")  # type: ignore[no-any-return]
+    # Overlapping windows (slide < duration) become a generator below: driver/optimizer/rewrite_time_windows.py.
     return resolution.call((moment,), kind, False, options)  # type: ignore[no-any-return]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from functools import lru_cache, reduce
@@ -9,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from voltray.executors.functions.aggregate_entries import aggregate, one_buffer
 from voltray.executors.functions.cast_variant import converted, decoded, to_variants
 from voltray.executors.functions.columns import by_unique_rows
 from voltray.executors.functions.evaluation import Evaluation, Rows
@@ -18,7 +20,10 @@ from voltray.executors.functions.registry import (
     parameters,
 )  # fmt: skip
 from voltray.executors.functions.schema_arguments import bad_record
-from voltray.executors.functions.variant_encoding import Day, Instant, LocalTime, Single, encode_json
+from voltray.executors.functions.sketches import each_group
+from voltray.executors.functions.variant_encoding import (
+    Day, Instant, LocalTime, Single, decode, encode, encode_json,
+)  # fmt: skip
 from voltray.executors.literals import series_of
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, spark_error
@@ -190,13 +195,44 @@ def _shown(schema: Any) -> str:
 
 
 def _schema_of_variant(evaluation: Evaluation, variant: pl.Expr) -> pl.Expr:
-    from voltray.executors.functions.variant_encoding import decode
-
     def run(rows: Rows, variants: pl.Series) -> pl.Series:
         pieces = [variants.struct.field(n) for n in ("value", "metadata")]
         return by_unique_rows(pieces, lambda value, metadata: schema_text(decode(value, metadata)), pl.String())
 
     return evaluation.columnwise(run, variant)
+
+
+# ---- schema_of_variant_agg -------------------------------------------------------------------------
+def _merged_text(schemas: list[Any]) -> str:
+    return json.dumps(reduce(merged_schema, schemas, "VOID"))
+
+
+def _read_schema(text: str) -> Any:
+    """A schema from its JSON: tuples became lists."""
+    return _tuples(json.loads(text))
+
+
+def _tuples(schema: Any) -> Any:
+    if isinstance(schema, str):
+        return schema
+    if schema[0] == "object":
+        return ("object", {name: _tuples(s) for name, s in schema[1].items()})
+    return ("array", _tuples(schema[1])) if schema[0] == "array" else tuple(schema)
+
+
+def _schema_partial(evaluation: Evaluation, variant: pl.Expr) -> pl.Expr:
+    return each_group(variant, VARIANT, lambda values: _merged_text([schema_of(decode(*v)) for v in values]), STRING)
+
+
+def _schema_merge(buffer: pl.Expr) -> pl.Expr:
+    return each_group(buffer, STRING, lambda texts: _merged_text([_read_schema(t) for t in texts]), STRING)
+
+
+def _schema_finish(evaluation: Evaluation, buffer: pl.Expr) -> pl.Expr:
+    def run(column: pl.Series) -> pl.Series:
+        return pl.Series([None if t is None else _shown(_read_schema(t)) for t in column.to_list()], dtype=pl.String)
+
+    return buffer.map_batches(run, return_dtype=pl.String, is_elementwise=True)
 
 
 # ---- to_variant_object and explode -----------------------------------------------------------------
@@ -225,16 +261,10 @@ def _variant_explode(evaluation: Evaluation, variant: pl.Expr) -> pl.Expr:
                 pairs: list[tuple[str | None, Any]] = [(k, value[k]) for k in sorted(value)]
             else:
                 pairs = [(None, v) for v in value] if isinstance(value, list) else []
-            exploded.append([(i, k, _encode(v)) for i, (k, v) in enumerate(pairs)])
+            exploded.append([(i, k, encode(v)) for i, (k, v) in enumerate(pairs)])
         return series_of(exploded, ArrayType(_EXPLODED, False))
 
     return evaluation.columnwise(run, variant)
-
-
-def _encode(value: Any) -> Any:
-    from voltray.executors.functions.variant_encoding import encode
-
-    return encode(value)
 
 
 _TEXT = parameters(("jsonStr", STRING_INPUT))
@@ -255,6 +285,10 @@ FUNCTIONS: tuple[Function, ...] = (
     _getter("try_variant_get"),
     Function(("is_variant_null",), parameters(("v", _VARIANT_INPUT)), BOOLEAN, _is_null, nullable=never_nullable),
     Function(("schema_of_variant",), parameters(("v", _VARIANT_INPUT)), STRING, _schema_of_variant, notes=_NOTE),
+    aggregate(
+        "schema_of_variant_agg", parameters(("v", _VARIANT_INPUT)), STRING,
+        one_buffer("schema", STRING, _schema_partial, _schema_merge, _schema_finish), nullable=never_nullable, notes=_NOTE,
+    ),
     Function(
         ("to_variant_object",), parameters(("expr", ANY)), VARIANT, _to_variant_object, resolve=_resolve_to_variant,
         notes=_NOTE,
