@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from voltray.proto.expressions import Alias, Attribute, Call, Expression, SortOrder
+from voltray.proto.expressions import Alias, Attribute, Call, Expression, PythonCall, SortOrder
 from voltray.proto.types import StructType
 
 
@@ -269,6 +269,50 @@ class ShowString(Operator):
     names: tuple[str, ...]
     attributes: tuple[Attribute, ...]
     child_output: tuple[Attribute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MapInPython(Operator):
+    """This task's rows through a user's Python function; ``inputs`` are the columns that it gets."""
+
+    child: Operator
+    call: PythonCall
+    inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapGroupsInPython(Operator):
+    """Each group of rows, all of which are here, through a user's Python function."""
+
+    child: Operator
+    call: PythonCall
+    keys: tuple[Attribute, ...]
+    inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapCogroupsInPython(Operator):
+    """Each pair of groups with one key, all of whose rows are here, through a user's Python function."""
+
+    left: Operator
+    right: Operator
+    call: PythonCall
+    left_keys: tuple[Attribute, ...]
+    right_keys: tuple[Attribute, ...]
+    left_inputs: tuple[Attribute, ...]
+    right_inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateInPython(Operator):
+    """Group-by with users' Python functions; rows of a group are all here."""
+
+    child: Operator
+    groups: tuple[Attribute, ...]
+    aggregates: tuple[Alias, ...]
 
 
 def children_of(operator: Operator) -> tuple[Operator, ...]:

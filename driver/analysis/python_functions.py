@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import unsupported
-from voltray.driver.analysis.names import called, rope
+from voltray.driver.analysis.names import Name, called, rope
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import NamedArgument, PythonFunction, UnresolvedFunction
-from voltray.proto.expressions import PythonCall
+from voltray.proto.expressions import AggregateCall, PythonCall
 from voltray.proto.types import DataType, StringType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
 
+AGGREGATE_EVAL_TYPES = frozenset((202, 252))
 SCALAR_EVAL_TYPES = frozenset((100, 101, 200, 204, 250, 251))
 
 
@@ -33,9 +34,23 @@ class RegisteredFunction:
 
 def python_call(function: PythonFunction, resolver: ExpressionResolver) -> Typed:
     """A function on resolved arguments, under Spark's generated name."""
+    if function.eval_type in AGGREGATE_EVAL_TYPES:
+        return _aggregate_call(function, resolver)
     if function.eval_type not in SCALAR_EVAL_TYPES:
         named = f"the Python function {function.name} of evaluation type {function.eval_type}"
         raise unsupported(named, function.origin)
+    call, name = _bound(function, resolver)
+    return Typed(call, name)
+
+
+def _aggregate_call(function: PythonFunction, resolver: ExpressionResolver) -> Typed:
+    call, name = _bound(function, resolver)
+    options = (("python", replace(call, args=())),)
+    # Not under the function's own name, which may be that of a built-in aggregate.
+    return Typed(AggregateCall("python_aggregate", call.args, call.dtype, options=options), name)
+
+
+def _bound(function: PythonFunction, resolver: ExpressionResolver) -> tuple[PythonCall, Name]:
     values = [a.value if isinstance(a, NamedArgument) else a for a in function.args]
     names = tuple([a.name if isinstance(a, NamedArgument) else None for a in function.args])
     typed = [resolver.resolve(v) for v in values]
@@ -50,7 +65,7 @@ def python_call(function: PythonFunction, resolver: ExpressionResolver) -> Typed
         function.deterministic,
         names,
     )
-    return Typed(call, called(function.name, shown))
+    return call, called(function.name, shown)
 
 
 def output_type(function: PythonFunction, resolver: ExpressionResolver) -> DataType:

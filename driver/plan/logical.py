@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from voltray.proto.expressions import Alias, Attribute, Call, Expression, SortOrder, to_attribute
+from voltray.proto.expressions import Alias, Attribute, Call, Expression, PythonCall, SortOrder, to_attribute
 from voltray.proto.types import StructType
 
 
@@ -344,12 +344,62 @@ class ShowString(LogicalPlan):
         return self.attributes
 
 
+@dataclass(frozen=True, slots=True)
+class MapInPython(LogicalPlan):
+    """Rows made of each partition by a user's Python function, which gets the columns ``inputs``."""
+
+    child: LogicalPlan
+    call: PythonCall
+    inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        """The function's columns."""
+        return self.attributes
+
+
+@dataclass(frozen=True, slots=True)
+class MapGroupsInPython(LogicalPlan):
+    """Rows made of each group by a user's Python function."""
+
+    child: LogicalPlan
+    call: PythonCall
+    keys: tuple[Attribute, ...]
+    inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        """The function's columns."""
+        return self.attributes
+
+
+@dataclass(frozen=True, slots=True)
+class MapCogroupsInPython(LogicalPlan):
+    """Rows made of each pair of groups with one key by a user's Python function."""
+
+    left: LogicalPlan
+    right: LogicalPlan
+    call: PythonCall
+    left_keys: tuple[Attribute, ...]
+    right_keys: tuple[Attribute, ...]
+    left_inputs: tuple[Attribute, ...]
+    right_inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        """The function's columns."""
+        return self.attributes
+
+
 def children_of(plan: LogicalPlan) -> tuple[LogicalPlan, ...]:
     """The direct inputs of a node (not the plans of its subquery expressions)."""
     match plan:
         case Leaf():
             return ()
-        case Join() | AsOfJoin() | SetOperation():
+        case Join() | AsOfJoin() | SetOperation() | MapCogroupsInPython():
             return (plan.left, plan.right)
         case Union():
             return plan.children
@@ -361,7 +411,7 @@ def with_children(plan: LogicalPlan, children: tuple[LogicalPlan, ...]) -> Logic
     if all(a is b for a, b in zip(children_of(plan), children, strict=True)):
         return plan
     match plan:
-        case Join() | AsOfJoin() | SetOperation():
+        case Join() | AsOfJoin() | SetOperation() | MapCogroupsInPython():
             return replace(plan, left=children[0], right=children[1])
         case Union():
             return replace(plan, children=children)

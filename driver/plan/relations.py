@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from voltray.driver.plan.expressions import UnresolvedSortOrder
+from voltray.driver.plan.expressions import PythonFunction, UnresolvedSortOrder
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import DataType, StructType
@@ -21,6 +21,34 @@ class Relation:
 
     plan_id: int | None = None
     origin: QueryContext | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MapInPython(Relation):
+    """``mapInPandas`` or ``mapInArrow``."""
+
+    child: Relation
+    function: PythonFunction
+
+
+@dataclass(frozen=True, slots=True)
+class MapGroups(Relation):
+    """``applyInPandas`` or ``applyInArrow`` of grouped rows."""
+
+    child: Relation
+    keys: tuple[Expression, ...]
+    function: PythonFunction
+
+
+@dataclass(frozen=True, slots=True)
+class MapCogroups(Relation):
+    """``applyInPandas`` or ``applyInArrow`` of two inputs' groups."""
+
+    left: Relation
+    right: Relation
+    left_keys: tuple[Expression, ...]
+    right_keys: tuple[Expression, ...]
+    function: PythonFunction
 
 
 @dataclass(frozen=True, slots=True)

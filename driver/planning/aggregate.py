@@ -8,6 +8,7 @@ from voltray.driver.plan import logical
 from voltray.driver.planning.distinct_aggregate import distinct_arguments, without_duplicates
 from voltray.driver.planning.exchange import by_hash, gather
 from voltray.driver.planning.fragment import Fragment
+from voltray.driver.planning.python import is_python_aggregate, plan_aggregate_in_python
 from voltray.executors.functions.catalogue import lookup
 from voltray.proto import operators
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, column_name
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 def plan_aggregate(planner: Planner, node: logical.Aggregate) -> Fragment:
     """One aggregation, or a partial and a final one, or one after an exchange of the rows."""
+    if is_python_aggregate(node):
+        return plan_aggregate_in_python(planner, node)
     child = planner.plan(node.child)
     if child.is_single or (node.groups and child.is_clustered_by(node.groups)):
         return _aggregated(child, node, AggregateMode.WHOLE)

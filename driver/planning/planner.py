@@ -17,6 +17,7 @@ from voltray.driver.planning import (
     deduplicate,
     join,
     limit,
+    python,
     repartition,
     rows,
     scan,
@@ -105,6 +106,9 @@ _RULES: dict[type[LogicalPlan], Rule] = {
     logical.Deduplicate: deduplicate.plan_deduplicate,
     logical.Repartition: repartition.plan_repartition,
     logical.ShowString: show_string.plan_show_string,
+    logical.MapInPython: python.plan_map_in_python,
+    logical.MapGroupsInPython: python.plan_map_groups_in_python,
+    logical.MapCogroupsInPython: python.plan_map_cogroups_in_python,
 }
 
 

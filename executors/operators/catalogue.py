@@ -22,6 +22,12 @@ from voltray.executors.operators.nested_loop_join import compile_nested_loop_joi
 from voltray.executors.operators.one_row import compile_one_row
 from voltray.executors.operators.partition_read import compile_partition_read
 from voltray.executors.operators.project import compile_project
+from voltray.executors.operators.python import (
+    compile_aggregate_in_python,
+    compile_map_cogroups_in_python,
+    compile_map_groups_in_python,
+    compile_map_in_python,
+)
 from voltray.executors.operators.range_scan import compile_range_scan
 from voltray.executors.operators.sample import compile_sample
 from voltray.executors.operators.set_operation import compile_set_operation
@@ -60,6 +66,10 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.SetOperation: compile_set_operation,
     operators.Deduplicate: compile_deduplicate,
     operators.ShowString: compile_show_string,
+    operators.MapInPython: compile_map_in_python,
+    operators.MapGroupsInPython: compile_map_groups_in_python,
+    operators.MapCogroupsInPython: compile_map_cogroups_in_python,
+    operators.AggregateInPython: compile_aggregate_in_python,
 }
 
 

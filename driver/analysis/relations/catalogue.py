@@ -5,8 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from voltray.driver.analysis.relations import (
-    aggregate, as_of_join, columns, generate, join, leaf, null_values, project, rows, set_operation, show, sort,
-    statistics, tables, to_schema, transpose, unpivot, with_columns,
+    aggregate,
+    as_of_join,
+    columns,
+    generate,
+    join,
+    leaf,
+    null_values,
+    project,
+    python,
+    rows,
+    set_operation,
+    show,
+    sort,
+    statistics,
+    tables,
+    to_schema,
+    transpose,
+    unpivot,
+    with_columns,
 )  # fmt: skip
 from voltray.driver.analysis.relations import filter as filter_relation
 from voltray.driver.analysis.resolver import RelationHandler
@@ -61,4 +78,7 @@ RELATIONS: Mapping[type, RelationHandler] = {
     r.Parse: generate.resolve_parse,
     r.ShowString: show.resolve_show_string,
     r.HtmlString: show.resolve_html_string,
+    r.MapInPython: python.resolve_map_in_python,
+    r.MapGroups: python.resolve_map_groups,
+    r.MapCogroups: python.resolve_map_cogroups,
 }

@@ -202,7 +202,11 @@ def _update_fields(message: Message, origin: QueryContext | None) -> Expression:
 
 
 def _user_function(message: Message, origin: QueryContext | None) -> Expression:
-    field = message.common_inline_user_defined_function
+    return user_function(message.common_inline_user_defined_function, origin)
+
+
+def user_function(field: Any, origin: QueryContext | None = None) -> u.PythonFunction:
+    """A user's Python function as it stands in messages; a JVM's are refused."""
     if field.WhichOneof("function") != "python_udf":
         raise unsupported(f"the Scala or Java function {field.function_name}: the server has no JVM")
     python = field.python_udf

@@ -17,6 +17,7 @@ from voltray.driver.connect.messages.expressions import (
     origin_of,
     sort_order_from_message,
     unsupported,
+    user_function,
 )
 from voltray.driver.connect.messages.literals import literal_from_message
 from voltray.driver.connect.messages.types import data_type_from_message
@@ -436,6 +437,30 @@ def _statistic_reader(name: str) -> Reader:
     return read
 
 
+def _map_partitions(message: Message) -> r.Relation:
+    field = message.map_partitions
+    return r.MapInPython(relation_from_message(field.input), user_function(field.func))
+
+
+def _group_map(message: Message) -> r.Relation:
+    field = message.group_map
+    if field.HasField("transform_with_state_info"):
+        raise unsupported("transformWithState: structured streaming is not supported")
+    keys = expressions_from_messages(field.grouping_expressions)
+    return r.MapGroups(relation_from_message(field.input), keys, user_function(field.func))
+
+
+def _co_group_map(message: Message) -> r.Relation:
+    field = message.co_group_map
+    return r.MapCogroups(
+        relation_from_message(field.input),
+        relation_from_message(field.other),
+        expressions_from_messages(field.input_grouping_expressions),
+        expressions_from_messages(field.other_grouping_expressions),
+        user_function(field.func),
+    )
+
+
 READERS: dict[str, Reader] = {
     "read": _read,
     "project": _project,
@@ -478,13 +503,13 @@ READERS: dict[str, Reader] = {
     "drop_na": _drop_na,
     "replace": _replace,
     "catalog": _catalog,
+    "map_partitions": _map_partitions,
+    "group_map": _group_map,
+    "co_group_map": _co_group_map,
     **{name: _statistic_reader(name) for name in statistics.READERS},
 }
 
 UNSUPPORTED: dict[str, str] = {
-    "map_partitions": "Python functions on the server are not there yet",
-    "group_map": "Python functions on the server are not there yet",
-    "co_group_map": "Python functions on the server are not there yet",
     "common_inline_user_defined_table_function": "Python functions on the server are not there yet",
     "common_inline_user_defined_data_source": "Python data sources are not there yet",
     "with_watermark": "structured streaming is not supported",
