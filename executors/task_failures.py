@@ -6,15 +6,21 @@ import re
 
 import polars as pl
 
+from voltray.executors.sources.failures import broken_scan
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.operators import Operator
 
 _DOCUMENT = re.compile(r'\{"condition": "')
 _NO_SUCH_FILE = re.compile(r"no such file or directory", re.IGNORECASE)
+_FILE_FORMAT = re.compile(r"parquet: |invalid utf-?8|unexpected end of file|.*(?:gzip|zstd|deflate|decompress)", re.IGNORECASE)
 _PATH = re.compile(r"(?:file://)?(/[^\s'\"]+)")
 
 
-def as_spark_error(error: BaseException) -> SparkError:
-    """The Spark error that an exception carries in its text, or the one that fits its kind."""
+def as_spark_error(error: BaseException, operator: Operator | None = None) -> SparkError:
+    """The Spark error that an exception carries in its text, or the one that fits its kind.
+
+    ``operator`` is what the task ran: a file of its scans may be to blame.
+    """
     if isinstance(error, SparkError):
         return SparkError(error.args[0])
     text = str(error)
@@ -29,6 +35,8 @@ def as_spark_error(error: BaseException) -> SparkError:
             return carried
     if error.__cause__ is not None and isinstance(error.__cause__, SparkError):
         return as_spark_error(error.__cause__)
+    if _FILE_FORMAT.match(text) and operator is not None:
+        return broken_scan(operator) or _by_kind(error, text)
     return _by_kind(error, text)
 
 

@@ -138,7 +138,7 @@ class TaskRunner:
             self._streams[stream_id] = Stream(task.query_id, batches, context)
             return ResultReply(first, stream_id)
         except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-            return ResultReply(report=TaskReport(failure=as_spark_error(error).args[0]))
+            return ResultReply(report=TaskReport(failure=as_spark_error(error, task.operator).args[0]))
         finally:
             if stream_id is None:
                 self._queries.leave(task.query_id)
@@ -166,7 +166,7 @@ class TaskRunner:
                 frame, context = _compile(task, arguments, flag)
                 return _STORE_RULES[type(task.output)](task, frame, context, flag)
             except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-                return (TaskReport(failure=as_spark_error(error).args[0]), *[None] * count)
+                return (TaskReport(failure=as_spark_error(error, task.operator).args[0]), *[None] * count)
 
 
 def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tuple[pl.LazyFrame, TaskContext]:

@@ -13,7 +13,14 @@ from voltray.executors.sources.csv_inference import infer_types
 from voltray.executors.sources.csv_tokens import CsvDialect, dialect_of, join_quoted_lines, split_line, tokenize
 from voltray.executors.sources.malformed import MalformedRows, corrupt_column, corrupt_records, failed_record
 from voltray.executors.sources.rendering import rendered_text
-from voltray.executors.sources.text import check_text_codec, compress_text, file_lines, sink_lines, text_extension
+from voltray.executors.sources.text import (
+    check_text_codec,
+    compress_text,
+    file_lines,
+    line_batches,
+    sink_lines,
+    text_extension,
+)
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.types import (
     STRING,
@@ -45,11 +52,10 @@ def infer(files: tuple[SourceFile, ...], options: Options, context: EvaluationCo
     names = header_names(tokens, options.flag("header"), context.conf("spark.sql.caseSensitive") == "true")
     if not options.flag("inferSchema"):
         return StructType([StructField(n, STRING, True) for n in names])
-    lines = _lines(files, options, dialect).collect()["line"]
     ratio = float(options.get("samplingRatio", "1.0"))
-    if ratio < 1:
-        lines = lines.sample(fraction=ratio, seed=1)
-    types = infer_types(tokenize(lines, dialect), len(names), options, context)
+    batches = line_batches(_lines(files, options, dialect))
+    sampled = (b.sample(fraction=ratio, seed=1) if ratio < 1 and len(b) else b for b in batches)
+    types = infer_types((tokenize(b, dialect) for b in sampled), len(names), options, context)
     return StructType([StructField(n, t, True) for n, t in zip(names, types, strict=True)])
 
 
@@ -63,7 +69,7 @@ def infer_from_lines(lines: pl.Series, options: Options, context: EvaluationCont
     names = header_names(tokens, options.flag("header"), context.conf("spark.sql.caseSensitive") == "true")
     if not options.flag("inferSchema"):
         return StructType([StructField(n, STRING, True) for n in names])
-    types = infer_types(tokenize(kept, dialect), len(names), options, context)
+    types = infer_types([tokenize(kept, dialect)], len(names), options, context)
     return StructType([StructField(n, t, True) for n, t in zip(names, types, strict=True)])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from voltray.executors.functions.evaluation import EvaluationContext
@@ -24,25 +26,29 @@ _DIGITS = r"^[+-]?[0-9]+$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 
 
-def infer_types(tokens: pl.Series, width: int, options: Options, context: EvaluationContext) -> list[DataType]:
-    """A type for each of the first ``width`` columns."""
-    frame = tokens.to_frame("tokens")
-    columns = (frame.select(pl.col("tokens").list.get(i, null_on_oob=True))["tokens"] for i in range(width))
-    return [_column_type(c.drop_nulls().unique(), options, context) for c in columns]
+def infer_types(
+    batches: Iterable[pl.Series], width: int, options: Options, context: EvaluationContext
+) -> list[DataType]:
+    """A type for each of the first ``width`` columns of lists of tokens."""
+    found: list[list[DataType]] = [[] for _ in range(width)]
+    for tokens in batches:
+        frame = tokens.to_frame("tokens")
+        for i in range(width):
+            if STRING not in found[i]:
+                column = frame.select(pl.col("tokens").list.get(i, null_on_oob=True))["tokens"]
+                found[i] += _kinds(column.drop_nulls().unique(), options, context)
+    return [_common(list(dict.fromkeys(kinds))) for kinds in found]
 
 
-def _column_type(values: pl.Series, options: Options, context: EvaluationContext) -> DataType:
-    """The type that all values have; each kind of value is taken out as it is recognised."""
-    if not len(values):
-        return STRING
+def _kinds(values: pl.Series, options: Options, context: EvaluationContext) -> list[DataType]:
+    """The types among some values; each kind of value is taken out as it is recognised."""
     found: list[DataType] = []
-    rest = values
     for recognise in (_numbers, _dates, _timestamps, _booleans):
-        kinds, rest = recognise(rest, options, context)
+        if not len(values):
+            return found
+        kinds, values = recognise(values, options, context)
         found += kinds
-        if not len(rest):
-            return _common(found)
-    return STRING
+    return [*found, STRING] if len(values) else found
 
 
 def _split(values: pl.Series, parsed: pl.Series) -> tuple[bool, pl.Series]:
@@ -91,6 +97,8 @@ def _booleans(values: pl.Series, options: Options, context: EvaluationContext) -
 
 
 def _common(found: list[DataType]) -> DataType:
+    if not found:
+        return STRING
     if len(found) == 1:
         return found[0]
     numeric = [t for t in found if t in (INTEGER, LONG, DOUBLE) or isinstance(t, DecimalType)]
@@ -100,6 +108,6 @@ def _common(found: list[DataType]) -> DataType:
         decimals = [t for t in found if isinstance(t, DecimalType)]
         if not decimals:
             return LONG
-        return DecimalType(max(decimals[0].precision, 20 if LONG in found else 10), 0)
+        return DecimalType(max([20 if LONG in found else 10, *[d.precision for d in decimals]]), 0)
     temporal = [t for t in found if t in (DATE, TIMESTAMP, TIMESTAMP_NTZ)]
     return max(temporal, key=lambda t: t != DATE) if len(temporal) == len(found) else STRING

@@ -6,7 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import polars as pl
+
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.operators import FileScan, Operator, walk
 
 
 def read_uri(path: str) -> str:
@@ -36,6 +39,26 @@ def reading(path: str, footer: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         raise unreadable_file(path, footer) from error
+
+
+def broken_scan(operator: Operator) -> SparkError | None:
+    """Spark's error for the file, of all that a task scans, that cannot be read; found by reading them again."""
+    for node in walk(operator):
+        if isinstance(node, FileScan):
+            for file in node.files:
+                if not _is_readable(file.path, node.format):
+                    return unreadable_file(file.path)
+    return None
+
+
+def _is_readable(path: str, source: str) -> bool:
+    scanned = pl.scan_parquet(path, glob=False) if source == "parquet" else pl.scan_lines(path, glob=False)
+    try:
+        for _ in scanned.collect_batches(engine="streaming"):
+            pass
+    except Exception:  # noqa: BLE001  readers raise errors of many families
+        return False
+    return True
 
 
 def column_mismatch(path: str, column: str, expected: str, actual: str) -> SparkError:

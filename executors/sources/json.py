@@ -14,7 +14,14 @@ from voltray.executors.sources.json_inference import infer_json, is_plain_json
 from voltray.executors.sources.json_records import JsonRecords
 from voltray.executors.sources.malformed import MalformedRows, corrupt_column, corrupt_records
 from voltray.executors.sources.rendering import json_object
-from voltray.executors.sources.text import check_text_codec, compress_text, file_lines, sink_lines, text_extension
+from voltray.executors.sources.text import (
+    check_text_codec,
+    compress_text,
+    file_lines,
+    line_batches,
+    sink_lines,
+    text_extension,
+)
 from voltray.executors.sources.text_values import parse_text
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
@@ -49,12 +56,12 @@ def infer(files: tuple[SourceFile, ...], options: Options, context: EvaluationCo
     """The schema of all records."""
     if not files:
         return None
-    return infer_json(_records(files, options).collect()["line"], options, context)
+    return infer_json(line_batches(_records(files, options)), options, context)
 
 
 def infer_from_lines(lines: pl.Series, options: Options, context: EvaluationContext) -> StructType:
     """The schema of records that stand in a column (``spark.read.json`` of a DataFrame of strings)."""
-    return infer_json(lines.filter(lines.str.contains(r"\S")), options, context)
+    return infer_json([lines.filter(lines.str.contains(r"\S"))], options, context)
 
 
 def _records(files: tuple[SourceFile, ...], options: Options) -> pl.LazyFrame:

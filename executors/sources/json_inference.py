@@ -38,15 +38,18 @@ _LONG_LIMIT = 1 << 63
 _LONG_NUMBER = r"\d{19}"
 
 
-def infer_json(records: pl.Series, options: Options, context: EvaluationContext) -> StructType:
+def infer_json(batches: Iterable[pl.Series], options: Options, context: EvaluationContext) -> StructType:
     """The struct that holds all records, its fields by name; malformed records add their column."""
     ratio = float(options.get("samplingRatio", "1.0"))
-    if ratio < 1 and len(records):
-        records = records.sample(fraction=ratio, seed=1)
-    root = _by_arrow(records, options)
+    root: DataType = NULL
     corrupt = False
-    if root is None:
-        root, corrupt = _by_record(records.to_list(), options, context)
+    for records in batches:
+        sample = records.sample(fraction=ratio, seed=1) if ratio < 1 and len(records) else records
+        found = _by_arrow(sample, options)
+        if found is None:
+            found, bad = _by_record(sample.to_list(), options, context)
+            corrupt = corrupt or bad
+        root = merged(root, found)
     schema = _canonical(root, options)
     fields = list(schema.fields) if isinstance(schema, StructType) else []
     if corrupt and mode_of(options) == "PERMISSIVE":

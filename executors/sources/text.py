@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,9 @@ from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import STRING, DataType, StringType, StructField, StructType
 
 SCHEMA = StructType([StructField("value", STRING, True)])
-_UNIVERSAL = r"\r\n|\r|\n"
+# Files up to this size are checked for being UTF-8: others are read as such.
+_CHECKED_BYTES = 8 << 20
+_INFERRED_AT_ONCE = 200_000
 
 
 def infer(files: tuple[SourceFile, ...], options: Options, context: EvaluationContext) -> StructType | None:
@@ -35,16 +38,36 @@ def file_lines(file: SourceFile, options: Options, encoding: str = "utf-8") -> p
     if separator == "":
         message = "requirement failed: 'lineSep' cannot be an empty string."
         raise spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message=message)
-    if options.flag("wholetext"):
-        with reading(file.path):
-            return pl.LazyFrame({"line": [read_bytes(file.path).decode(encoding, "replace")]})
-    if file.size == 0:
+    whole = options.flag("wholetext")
+    if file.size == 0 and not whole:
         return pl.LazyFrame(schema={"line": pl.String})
-    if separator is None and _is_plain(file, encoding):
-        return pl.scan_lines(file.path, name="line", glob=False)
-    with reading(file.path):
-        text = read_bytes(file.path).decode(encoding, "replace")
-    return pl.LazyFrame({"line": split_lines(text, separator)}, schema={"line": pl.String})
+    if not whole and separator is None and _is_scannable(file, encoding):
+        lines = pl.scan_lines(file.path, name="line", glob=False)
+        return lines.map_batches(_split_at_returns, streamable=True, validate_output_schema=False)
+
+    def load(_: pl.DataFrame) -> pl.DataFrame:
+        with reading(file.path):
+            text = read_bytes(file.path).decode(encoding, "replace")
+        return pl.DataFrame({"line": [text] if whole else split_lines(text, separator)}, schema={"line": pl.String})
+
+    # The file is read when its turn comes.
+    once = pl.LazyFrame({"once": [0]})
+    return once.map_batches(load, schema={"line": pl.String}, validate_output_schema=False)
+
+
+def _split_at_returns(batch: pl.DataFrame) -> pl.DataFrame:
+    """Lines that end with carriage returns, too: Polars ends them at line feeds alone."""
+    lines = batch["line"]
+    if not lines.str.contains("\r", literal=True).any():
+        return batch
+    ended = lines.str.strip_suffix("\r")
+    return ended.str.split("\r").to_frame("line").explode("line")
+
+
+def line_batches(lines: pl.LazyFrame) -> Iterator[pl.Series]:
+    """The lines in batches, so that inferring a schema does not hold them all."""
+    for batch in lines.collect_batches(chunk_size=_INFERRED_AT_ONCE, maintain_order=True, engine="streaming"):
+        yield batch["line"]
 
 
 def split_lines(text: str, separator: str | None) -> list[str]:
@@ -56,16 +79,17 @@ def split_lines(text: str, separator: str | None) -> list[str]:
     return lines[:-1] if lines and lines[-1] == "" else lines
 
 
-def _is_plain(file: SourceFile, encoding: str) -> bool:
-    """Whether Polars' own line reader gives what Spark reads: plain UTF-8, no carriage returns."""
-    if encoding.lower() not in ("utf-8", "utf8") or is_compressed(file.path):
+def _is_scannable(file: SourceFile, encoding: str) -> bool:
+    """Whether Polars' own line reader can be used: UTF-8, plain or in a compression that it knows."""
+    if encoding.lower() not in ("utf-8", "utf8"):
         return False
+    if is_compressed(file.path):
+        return file.path.endswith((".gz", ".zst", ".zstd"))
+    if file.size > _CHECKED_BYTES:
+        return True
     try:
         with open(file.path, "rb") as opened:
-            while block := opened.read(8 << 20):
-                if b"\r" in block:
-                    return False
-                block.decode("utf-8") if not block.isascii() and file.size <= 8 << 20 else None
+            opened.read().decode("utf-8")
     except UnicodeDecodeError:
         return False
     except OSError as error:
