@@ -352,7 +352,7 @@ def timestamp_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
     if isinstance(casting.target, LongType):
         return seconds
     if casting.mode is EvalMode.LEGACY:
-        return seconds.cast(carrier(casting.target), wrap_numerical=True)
+        return seconds.cast(carrier(casting.target), strict=False)
 
     def run(rows: Rows, numbers: pl.Series, source: pl.Series) -> pl.Series:
         return narrowed(casting, rows, numbers, source)

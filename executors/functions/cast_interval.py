@@ -50,7 +50,9 @@ def integral_to_interval(casting: Casting, value: pl.Expr) -> pl.Expr:
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         wide = column.cast(pl.Int128) * pl.Series([unit], dtype=pl.Int128)
         bad = (wide < pl.Series([low], dtype=pl.Int128)) | (wide > pl.Series([high], dtype=pl.Int128))
-        return casting.settle(rows, wide.cast(counter, strict=False), bad, column).cast(carrier(casting.target))
+        if casting.raises_always:
+            rows.refuse(bad, casting.overflow, column)
+        return wide.cast(counter, strict=False).cast(carrier(casting.target))
 
     return casting.columnwise(run, value)
 
@@ -176,7 +178,7 @@ def string_to_interval(casting: Casting, value: pl.Expr) -> pl.Expr:
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
         found = by_unique(column, read, counter)
-        if casting.raises and found.null_count() > column.null_count():
+        if casting.raises_always and found.null_count() > column.null_count():
             rows.refuse(found.is_null() & column.is_not_null(), partial(_malformed, casting.target), column)
         return found.cast(carrier(casting.target))
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from voltray.executors.functions.casting import Casting, Conversion
-from voltray.executors.functions.columns import bounds_of, limits_of, null_where
+from voltray.executors.functions.columns import bounds_of, by_unique, limits_of, null_where
 from voltray.executors.functions.decimal import (
     decimal_of,
     fitted,
@@ -22,6 +22,7 @@ from voltray.executors.functions.decimal import (
 from voltray.executors.functions.evaluation import Rows
 from voltray.proto.expressions import EvalMode
 from voltray.proto.types import (
+    BinaryType,
     BooleanType,
     ByteType,
     DataType,
@@ -233,6 +234,16 @@ def decimal_to_floating(casting: Casting, value: pl.Expr) -> pl.Expr:
     return casting.columnwise(run, value)
 
 
+def integral_to_binary(casting: Casting, value: pl.Expr) -> pl.Expr:
+    """The bytes of an integer, the highest first (legacy)."""
+
+    def run(rows: Rows, column: pl.Series) -> pl.Series:
+        width = (limits_of(column.dtype)[1].bit_length() + 1) // 8
+        return by_unique(column, lambda v: int(v).to_bytes(width, "big", signed=True), pl.Binary())
+
+    return casting.columnwise(run, value)
+
+
 # ---- booleans -----------------------------------------------------------------------------------------
 def number_to_boolean(casting: Casting, value: pl.Expr) -> pl.Expr:
     """Any number but zero is true."""
@@ -246,6 +257,7 @@ def _table() -> dict[tuple[type[DataType], type[DataType]], Conversion]:
         table |= {(source, t): integral_to_integral for t in INTEGRAL}
         table |= {(source, t): plain_cast for t in FLOATING}
         table[source, DecimalType] = integral_to_decimal
+        table[source, BinaryType] = integral_to_binary
     for source in FLOATING:
         table |= {(source, t): floating_to_integral for t in INTEGRAL}
         table |= {(source, t): plain_cast for t in FLOATING}

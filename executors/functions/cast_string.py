@@ -44,7 +44,7 @@ def string_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
             return found
         text = column.str.strip_chars(TRIMMED)
         if casting.mode is EvalMode.LEGACY:
-            text = text.str.replace(r"^([+-]?\d*)\.\d*$", "$1")
+            text = text.str.replace(r"^([+-]?)(\d*)\.\d*$", "${1}0$2")
         return casting.refuse_nulls(rows, text.cast(dtype, strict=False), column)
 
     return casting.columnwise(run, value)

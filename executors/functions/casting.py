@@ -47,6 +47,11 @@ class Casting:
         return self.mode is EvalMode.ANSI and self.evaluation.guard is not NEVER
 
     @property
+    def raises_always(self) -> bool:
+        """Whether it raises in legacy mode too, as casts to intervals do."""
+        return self.mode is not EvalMode.TRY and self.evaluation.guard is not NEVER
+
+    @property
     def time_zone(self) -> str:
         """The session's zone."""
         return self.evaluation.context.time_zone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,10 @@ from voltray.executors.functions.registry import (
     never_nullable,
     parameters,
 )  # fmt: skip
+from voltray.executors.functions.string import constant
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
-from voltray.proto.types import BOOLEAN, LONG, NULL, STRING, DataType
+from voltray.proto.types import BOOLEAN, LONG, NULL, STRING, DataType, UserDefinedType
 
 SPARK_VERSION = "4.1.1 c0690c763bafabd08e7079d1137fa0a769a05bae"
 
@@ -64,6 +66,13 @@ def _fact(name: str, value: Callable[[Any], str], shown: str | None = None, *mor
     )  # fmt: skip
 
 
+def _fact_of(name: str, value: Callable[[Any], str]) -> Function:
+    """A fact of an argument's type."""
+    return Function(
+        (name,), parameters(("expr", ANY)), STRING, _never_runs, nullable=never_nullable, resolve=_literal(value)
+    )
+
+
 # ---- errors -----------------------------------------------------------------------------------------------
 def user_raised(message: str | None) -> SparkError:
     """USER_RAISED_EXCEPTION."""
@@ -99,13 +108,70 @@ def _assert_name(names: tuple[str, ...]) -> str:
     return f"assert_true({names[0]}, {message})"
 
 
-def _refuse_java(evaluation: Evaluation, *values: pl.Expr) -> pl.Expr:
-    raise spark_error(
-        "UNSUPPORTED_CALL.WITHOUT_SUGGESTION",
-        ErrorKind.UNSUPPORTED,
-        methodName=evaluation.call.name,
-        className="a server without a JVM",
-    )
+def _uuid_text(text: str) -> str:
+    return str(uuid.UUID(text))
+
+
+def _random_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+# The Java methods that people call from SQL and that Python has too.
+_JAVA_METHODS: dict[tuple[str, str], Callable[..., str]] = {
+    ("java.util.UUID", "fromString"): _uuid_text,
+    ("java.util.UUID", "randomUUID"): _random_uuid,
+}
+
+
+def _reflect(evaluation: Evaluation, *values: pl.Expr) -> pl.Expr:
+    names = [constant(a) for a in evaluation.call.args[:2]]
+    method = _JAVA_METHODS[names[0], names[1]]
+    tolerant = evaluation.call.name == "try_reflect"
+
+    def call(*cells: Any) -> str | None:
+        try:
+            return method(*cells)
+        except ValueError:
+            if tolerant:
+                return None
+            raise
+
+    def run(rows: Rows, *columns: pl.Series) -> pl.Series:
+        cells = zip(*[c.to_list() for c in columns[2:]], strict=True) if columns[2:] else [()] * len(columns[0])
+        return pl.Series([call(*row) for row in cells], dtype=pl.String)
+
+    return evaluation.columnwise(run, *values)
+
+
+def _resolve_reflect(resolution: Any) -> Expression:
+    names = [constant(a) for a in resolution.args[:2]]
+    if tuple(names) not in _JAVA_METHODS:
+        raise resolution.error(
+            "UNSUPPORTED_CALL.WITHOUT_SUGGESTION",
+            methodName=str(names[1]),
+            className=f"{names[0]} (there is no JVM here)",
+        )
+    return resolution.call()  # type: ignore[no-any-return]
+
+
+# ---- collations and user-defined types ----------------------------------------------------------------------
+def _resolve_collate(resolution: Any) -> Expression:
+    """Texts compare by their bytes here: any other collation is refused rather than ignored."""
+    name = constant(resolution.args[1])
+    if not isinstance(name, str) or name.upper() != "UTF8_BINARY":
+        raise resolution.error("UNSUPPORTED_COLLATION.FOR_FUNCTION", functionName=f"collate to {name}")
+    return resolution.coerce(0, STRING)  # type: ignore[no-any-return]
+
+
+def _resolve_unwrap(resolution: Any) -> Expression:
+    dtype = dtype_of(resolution.args[0])
+    if not isinstance(dtype, UserDefinedType):
+        raise resolution.unexpected(0, '"USERDEFINEDTYPE"')
+    return resolution.call(dtype=dtype.sqlType())  # type: ignore[no-any-return]
+
+
+def _unwrap(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
+    return value
 
 
 # ---- files --------------------------------------------------------------------------------------------------
@@ -119,7 +185,7 @@ def _no_block(evaluation: Evaluation) -> pl.Expr:
 
 _CLASS = Signature((Parameter("class", STRING_INPUT), Parameter("method", STRING_INPUT), Parameter("arg", ANY)), 1, 2)
 _ASSERT = Signature((Parameter("expr", BOOLEAN_INPUT), Parameter("message", STRING_INPUT, optional=True)))
-_NO_JAVA = "Calls Java methods; there is no JVM here."
+_NO_JAVA = "There is no JVM here: the few methods of Java that Python has too."
 
 FUNCTIONS: tuple[Function, ...] = (
     _fact("current_user", _user),
@@ -128,9 +194,7 @@ FUNCTIONS: tuple[Function, ...] = (
     _fact("current_catalog", _catalog),
     _fact("current_schema", _database, "current_schema", "current_database"),
     _fact("version", lambda resolution: SPARK_VERSION),
-    Function(
-        ("typeof",), parameters(("expr", ANY)), STRING, _never_runs, nullable=never_nullable, resolve=_literal(_typeof)
-    ),
+    _fact_of("typeof", _typeof),
     Function(
         ("raise_error",), parameters(("errorMessage", accepts_type(STRING))), NULL, _raise_error,
         nullable=always_nullable, foldable=False,
@@ -141,9 +205,18 @@ FUNCTIONS: tuple[Function, ...] = (
         display=_assert_name, foldable=False,
     ),
     *[
-        Function((name,), _CLASS, STRING, _refuse_java, nullable=always_nullable, foldable=False, notes=_NO_JAVA)
+        Function(
+            (name,), _CLASS, STRING, _reflect, resolve=_resolve_reflect, nullable=always_nullable,
+            deterministic=False, foldable=False, notes=_NO_JAVA,
+        )
         for name in ("java_method", "reflect", "try_reflect")
     ],
+    _fact_of("collation", lambda resolution: "SYSTEM.BUILTIN.UTF8_BINARY"),
+    Function(
+        ("collate",), parameters(("expr", STRING_INPUT), ("collation", STRING_INPUT)), STRING, _never_runs,
+        resolve=_resolve_collate,
+    ),
+    Function(("unwrap_udt",), parameters(("udt", ANY)), STRING, _unwrap, resolve=_resolve_unwrap),
     Function(("input_file_name",), Signature(), STRING, _no_file_name, nullable=never_nullable, foldable=False),
     Function(("input_file_block_start",), Signature(), LONG, _no_block, nullable=never_nullable, foldable=False),
     Function(("input_file_block_length",), Signature(), LONG, _no_block, nullable=never_nullable, foldable=False),
