@@ -92,6 +92,8 @@ class Operation:
                 return False
             self._canceled = reason
             run = self._run
+        # The client is told at once; the work winds up behind.
+        self.buffer.fail(failure_of(self._cancellation() or Released()))
         if run is not None:
             run.cancel()
         return True

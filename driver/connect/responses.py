@@ -71,7 +71,7 @@ class ResponseBuffer:
         """
         with self._changed:
             size = response.ByteSize() + sum(map(len, field)) + _ENTRY_BYTES
-            while not self._released and self._bytes and self._bytes + size > self._limit:
+            while not self._ended_early() and self._bytes and self._bytes + size > self._limit:
                 if self._may_drop_first():
                     self._drop_first()
                 else:
@@ -85,7 +85,7 @@ class ResponseBuffer:
                 self._append(response)
 
     def _append(self, response: base_pb2.ExecutePlanResponse, field: Pieces = ()) -> None:
-        if self._released:
+        if self._ended_early():
             raise Released
         self._last += 1
         response.response_id = f"{self._prefix}{self._last:012x}"
@@ -215,6 +215,9 @@ class ResponseBuffer:
 
     def _id_of(self, index: int) -> str:
         return f"{self._prefix}{index:012x}"
+
+    def _ended_early(self) -> bool:
+        return self._released or self._failure is not None
 
     def _may_drop_first(self) -> bool:
         # What was sent may still be on its way when a connection breaks: half of the room is kept for it.

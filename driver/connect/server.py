@@ -17,7 +17,7 @@ from voltray.driver.connect.backend import Backend, start_backend
 from voltray.driver.connect.errors import cannot_parse, failure_of, status_of
 from voltray.driver.connect.service import Call, SparkConnectService, key_of
 from voltray.driver.connect.session import Session
-from voltray.driver.connect.sessions import Sessions
+from voltray.driver.connect.sessions import ServerStopping, Sessions
 from voltray.driver.connect.threads import DeepThreads, allow_deep_recursion, start_deep_thread
 from voltray.driver.settings import Settings
 from voltray.proto.failures import SparkError
@@ -26,7 +26,7 @@ logger = logging.getLogger("voltray.connect")
 
 SERVICE = "spark.connect.SparkConnectService"
 MAX_CONCURRENT_CALLS = 2000
-FAREWELL_SECONDS = 1.0
+FAREWELL_SECONDS = 1.5
 
 UNARY: dict[str, Any] = {
     "AnalyzePlan": base_pb2.AnalyzePlanRequest,
@@ -77,14 +77,14 @@ class RunningServer:
             if self._stopped:
                 return
             self._stopped = True
-            seconds = grace or 0.0
-            ended = self._server.stop(seconds + 2 * FAREWELL_SECONDS)
-            self._wait_for_operations(seconds)
-            for operation in self._running():
-                operation.cancel("The server is stopping.")
-            self._wait_for_operations(FAREWELL_SECONDS)
-            if not ended.wait(FAREWELL_SECONDS):
-                self._server.stop(0).wait()
+            self._sessions.refuse_work()
+            self._wait_for_operations(grace or 0.0)
+            told = [o for o in self._running() if o.cancel("The server is stopping.")]
+            if told:
+                # Clients hear of it, and ask for the details, while there is still someone to answer.
+                self._wait_for_operations(FAREWELL_SECONDS)
+                time.sleep(FAREWELL_SECONDS)
+            self._server.stop(FAREWELL_SECONDS).wait(2 * FAREWELL_SECONDS)
             self._sessions.stop()
             self._threads.shutdown()
             self._backend.stop()
@@ -218,6 +218,8 @@ def _parse(request_class: Any, data: bytes) -> Any:
 
 def _abort(context: grpc.ServicerContext, failure: BaseException, request: Any, sessions: Sessions) -> NoReturn:
     """End the call with the failure; its details are kept where there is a session to ask for them."""
+    if isinstance(failure, ServerStopping):
+        context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
     told = failure_of(failure)
     session = None if request is None else sessions.find(key_of(request))
     error_id = None if session is None else session.errors.keep(told)

@@ -52,6 +52,7 @@ class SparkConnectService:
 
     def ExecutePlan(self, request: pb.ExecutePlanRequest, call: Call) -> Iterator[bytes]:
         """Start an operation (or find the one that the same request started) and stream its responses."""
+        self._sessions.check_open()
         session = self._obtain(request)
         _check_tags(request.tags)
         operation = session.new_operation(request)

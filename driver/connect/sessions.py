@@ -21,6 +21,10 @@ ABANDONED_SECONDS = 300.0
 """An operation whose client went away is removed after this long (Spark's detachedTimeout)."""
 
 
+class ServerStopping(Exception):
+    """The server takes no more work; clients try again, on the one that follows."""
+
+
 class Sessions:
     """The table of sessions."""
 
@@ -31,6 +35,7 @@ class Sessions:
         self._sessions: dict[SessionKey, Session] = {}
         self._closed: OrderedDict[SessionKey, None] = OrderedDict()
         self._stopping = threading.Event()
+        self._refusing = False
 
     def obtain(self, key: SessionKey, observed: str) -> Session:
         """The session of a key, new if need be; ``observed`` is the server-side id the client has seen, or ""."""
@@ -79,6 +84,15 @@ class Sessions:
             session = source.clone(key)
             self._sessions[key] = session
         return session
+
+    def refuse_work(self) -> None:
+        """Take no more operations."""
+        self._refusing = True
+
+    def check_open(self) -> None:
+        """Raise :class:`ServerStopping` where operations are no longer taken."""
+        if self._refusing:
+            raise ServerStopping
 
     def maintain(self) -> None:
         """Close idle sessions and remove abandoned operations until :meth:`stop`; runs on a thread of its own."""

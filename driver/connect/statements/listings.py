@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,15 @@ def _catalogs(session: Session, statement: s.Show) -> Rows:
     return text_rows(("catalog",), [(n,) for n in [CATALOG] if matches(statement.pattern, n)])
 
 
+_SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
+_REDACTED = "*********(redacted)"
+
+
 def _table_properties(session: Session, statement: s.Show) -> Rows:
     if session.catalog.temp_view(statement.name) is not None:
         return text_rows(("key", "value"), [])
     table = session.catalog.existing_table(statement.name)
-    properties = dict(table.properties)
+    properties = {k: _REDACTED if _SECRET.search(k) else v for k, v in table.properties}
     if statement.key is not None:
         missing = f"Table {'.'.join(table.identifier)} does not have property: {statement.key}"
         return text_rows(("key", "value"), [(statement.key, properties.get(statement.key, missing))])

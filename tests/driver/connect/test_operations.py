@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 
+import grpc
 import pyarrow as pa
 import pytest
 from connect_fakes import ENDLESS
@@ -249,11 +251,31 @@ def test_the_stock_clients_progress_bar_moves(wire: Wire, client):
     assert seen[-1]["done"]
 
 
-def test_a_stopping_server_lets_queries_finish_or_tells_them(wire: Wire):
+def test_a_stopping_server_tells_queries_that_do_not_end(wire: Wire):
     wire.backend.scheduler.pace.clear()
     stream = wire.execute(range_plan(3), reattachable=True)
     wait(lambda: wire.backend.scheduler.runs)
-    wire.server.stop(0.2)
+    stopping = threading.Thread(target=wire.server.stop, args=(0.5,))
+    stopping.start()
+    time.sleep(0.2)
+    with pytest.raises(grpc.RpcError) as refused:
+        list(wire.execute(range_plan(1)))
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     told = wire.told(lambda: stream)
     assert told.condition == "OPERATION_CANCELED"
     assert "stopping" in told.message
+    details = pb.FetchErrorDetailsRequest(**wire.who, error_id=told.error_id)
+    assert wire.stub.FetchErrorDetails(details).HasField("root_error_idx")
+    stopping.join()
+
+
+def test_a_stopping_server_lets_queries_finish(wire: Wire):
+    wire.backend.scheduler.pace.clear()
+    stream = wire.execute(range_plan(3), reattachable=True)
+    wait(lambda: wire.backend.scheduler.runs)
+    threading.Timer(0.3, wire.backend.scheduler.pace.set).start()
+    stopping = threading.Thread(target=wire.server.stop, args=(10,))
+    stopping.start()
+    assert rows(stream) == [0, 1, 2]
+    stopping.join(5)
+    assert not stopping.is_alive()
