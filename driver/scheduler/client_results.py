@@ -15,6 +15,7 @@ from voltray.driver.scheduler.cluster import ExecutorHandle
 from voltray.driver.scheduler.lineage import StoredStage, keys_of
 from voltray.driver.scheduler.query import ResultBatch, StageProgress
 from voltray.driver.scheduler.query_stages import LOSSES, POLL_SECONDS, QueryStages, internal_error
+from voltray.driver.scheduler.slots import choose_for_small
 from voltray.driver.scheduler.state import StageState, started
 from voltray.proto.failures import SparkError
 from voltray.proto.stages import ResultOutput, Stage
@@ -89,9 +90,11 @@ class ResultStage:
                 stages.check()
                 executor = slots.take(stages.query_id, prepared.preferred, POLL_SECONDS)
         else:  # small work does not queue behind large work
-            busy = slots.state.running
-            free = [i for i in range(len(busy)) if i not in avoided] or list(range(len(busy)))
-            executor = prepared.preferred if prepared.preferred in free else min(free, key=lambda i: busy[i])
+            executor = choose_for_small(slots.state, prepared.preferred, avoided)
+            while executor is None:
+                stages.check()
+                slots.wait(POLL_SECONDS)
+                executor = choose_for_small(slots.state, prepared.preferred, avoided)
         if executor is None:
             return None
         handle = stages.cluster.executor(executor)

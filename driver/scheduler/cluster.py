@@ -16,6 +16,7 @@ from voltray.driver.settings import Settings
 
 _log = logging.getLogger(__name__)
 _START_SECONDS = 120.0
+_SECONDS_BETWEEN_STARTS = 2.0
 _FORWARDED = ("TZ", "POLARS_TEMP_DIR", "VOLTRAY_PYTHON")
 
 
@@ -69,7 +70,29 @@ class Cluster:
             _log.warning("executor %d died; starting another", dead.index)
             nodes = _nodes()
             alive = dead.node_id if dead.node_id in nodes else nodes[dead.index % len(nodes)]
+            self.slots.set_up(dead.index, False)
             self._executors[dead.index] = self._start(dead.index, dead.generation + 1, alive)
+        # Where the cluster has no room for it now, the executor comes up once there is.
+        threading.Thread(target=self._bring_up, args=(dead.index,), name="executor-start", daemon=True).start()
+
+    def _bring_up(self, index: int) -> None:
+        """Wait until an executor answers; start it again where its start failed."""
+        import ray
+
+        while not self._stopped:
+            handle = self._executors[index]
+            try:
+                _, node_id, _ = ray.get(handle.actor.ping.remote())
+            except ray.exceptions.RayError:
+                time.sleep(_SECONDS_BETWEEN_STARTS)
+                with self._lock:
+                    if not self._stopped:
+                        self._executors[index] = self._start(index, handle.generation + 1, _nodes()[0])
+                continue
+            with self._lock:
+                self._executors[index] = ExecutorHandle(index, handle.generation, handle.actor, node_id)
+                self.slots.set_up(index, True)
+            return
 
     def cancel(self, query_id: str) -> None:
         """Tell every executor to stop a query's tasks."""

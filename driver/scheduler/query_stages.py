@@ -38,6 +38,16 @@ LOSSES = (
 )
 
 
+# What says that the executor itself is gone.
+DEATHS = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.OutOfMemoryError,
+)
+_LONGEST_WITHOUT_EXECUTORS = 120.0
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedTask:
     """A task as it is sent: its bytes, the arguments beside them, and the executor that has most of its input."""
@@ -120,6 +130,9 @@ class QueryStages:
         """Raise once the query was cancelled."""
         if self.cancelled.is_set():
             raise spark_error("OPERATION_CANCELED", ErrorKind.SPARK)
+        if self.cluster.slots.seconds_down > _LONGEST_WITHOUT_EXECUTORS:
+            text = "There is no executor left, and none could be started."
+            raise spark_error("INTERNAL_ERROR_EXECUTOR", ErrorKind.SPARK, message=text)
 
     def prepare(self, stored: StoredStage, index: int) -> PreparedTask:
         """A task of a stage ready to be sent."""
@@ -219,7 +232,7 @@ class QueryStages:
         if is_exhausted(stored.state, index):
             raise too_many_losses(stored.stage.stage_id, index, loss)
         _log.warning("task %d of stage %d was lost: %s", index, stored.stage.stage_id, type(loss).__name__)
-        died = isinstance(loss, ray.exceptions.RayActorError)
+        died = isinstance(loss, DEATHS)
         if died:
             self.cluster.replace(handle)
         stored.state = failed(stored.state, index, handle.index if died else None)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """Running tasks of each executor and of each query, and how many tasks of each query wait."""
+    """Running tasks of each executor and of each query; ``down`` are executors that are being replaced."""
 
     capacity: int
     running: tuple[int, ...]
     of_query: tuple[tuple[str, int], ...] = ()
+    down: frozenset[int] = frozenset()
+
+    @property
+    def up(self) -> tuple[int, ...]:
+        """Executors that take tasks."""
+        return tuple([i for i in range(len(self.running)) if i not in self.down])
 
     def count_of(self, query_id: str) -> int:
         """Running tasks of a query."""
@@ -22,13 +29,31 @@ class SlotState:
 
 def choose(state: SlotState, preferred: int | None, avoided: frozenset[int]) -> int | None:
     """The executor for a task: the preferred one if it has a free slot, else the least busy; None if all are full."""
-    free = [i for i, n in enumerate(state.running) if n < state.capacity]
+    return _best(state, [i for i in state.up if state.running[i] < state.capacity], preferred, avoided)
+
+
+def choose_for_small(state: SlotState, preferred: int | None, avoided: frozenset[int]) -> int | None:
+    """The executor for a task that needs no slot; None if all are down."""
+    return _best(state, list(state.up), preferred, avoided)
+
+
+def _best(state: SlotState, free: list[int], preferred: int | None, avoided: frozenset[int]) -> int | None:
     candidates = [i for i in free if i not in avoided] or free
     if not candidates:
         return None
     if preferred in candidates:
         return preferred
     return min(candidates, key=lambda i: (state.running[i], i))
+
+
+def went_down(state: SlotState, executor: int) -> SlotState:
+    """The state once an executor takes no more tasks."""
+    return replace(state, down=state.down | {executor})
+
+
+def came_up(state: SlotState, executor: int) -> SlotState:
+    """The state once its replacement takes tasks."""
+    return replace(state, down=state.down - {executor})
 
 
 def taken(state: SlotState, executor: int, query_id: str) -> SlotState:
@@ -60,6 +85,8 @@ class SlotPool:
     state: SlotState
     waiting: Counter[str] = field(default_factory=Counter)
     changed: threading.Condition = field(default_factory=threading.Condition)  # re-entrant
+    last_up: float = field(default_factory=time.monotonic)
+    """When there last was an executor that took tasks."""
 
     def try_take(
         self, query_id: str, preferred: int | None = None, avoided: frozenset[int] = frozenset()
@@ -87,6 +114,24 @@ class SlotPool:
             with self.changed:
                 self.waiting[query_id] -= 1
                 self.changed.notify_all()
+
+    def set_up(self, executor: int, is_up: bool) -> None:
+        """Note that an executor went down, or that its replacement came up."""
+        with self.changed:
+            if self.state.up:
+                self.last_up = time.monotonic()
+            self.state = came_up(self.state, executor) if is_up else went_down(self.state, executor)
+            self.changed.notify_all()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until something changes."""
+        with self.changed:
+            self.changed.wait(timeout)
+
+    @property
+    def seconds_down(self) -> float:
+        """How long there has been no executor at all."""
+        return 0.0 if self.state.up else time.monotonic() - self.last_up
 
     def release(self, executor: int, query_id: str) -> None:
         """Give a slot back."""

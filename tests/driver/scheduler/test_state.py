@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
-from voltray.driver.scheduler.slots import SlotPool, SlotState, choose, is_turn, released, taken
+from voltray.driver.scheduler.slots import (
+    SlotPool,
+    SlotState,
+    came_up,
+    choose,
+    choose_for_small,
+    is_turn,
+    released,
+    taken,
+    went_down,
+)
 from voltray.driver.scheduler.state import (
     MAX_ATTEMPTS,
     StageState,
@@ -75,3 +85,19 @@ def test_a_pool_gives_out_no_more_than_it_has() -> None:
     assert pool.take("b", None, 0.01) is None
     pool.release(0, "a")
     assert pool.take("b", None, 0.01) == 0
+
+
+def test_an_executor_that_is_down_takes_no_task() -> None:
+    state = went_down(SlotState(2, (0, 0)), 0)
+    assert choose(state, 0, frozenset()) == 1
+    assert choose_for_small(went_down(state, 1), 0, frozenset()) is None
+    assert choose(came_up(state, 0), 0, frozenset()) == 0
+
+
+def test_a_pool_knows_since_when_there_is_no_executor() -> None:
+    pool = SlotPool(SlotState(1, (0,)))
+    assert pool.seconds_down == 0
+    pool.set_up(0, False)
+    assert pool.seconds_down > 0 and pool.try_take("a") is None
+    pool.set_up(0, True)
+    assert pool.seconds_down == 0
