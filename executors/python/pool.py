@@ -88,9 +88,9 @@ class WorkerPool:
         try:
             writer = threading.Thread(target=_send, args=(worker, header(task), write), daemon=True)
             writer.start()
-            yield from read_results(worker.source)
-            writer.join()
-            clean = True
+            clean = yield from read_results(worker.source)
+            if clean:
+                writer.join()
         except (EOFError, OSError, pa.ArrowInvalid) as error:
             raise self._death(worker) from error
         finally:

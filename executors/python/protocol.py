@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -25,7 +25,7 @@ BATCHED, ARROW_BATCHED = 100, 101
 SCALAR_PANDAS, GROUPED_MAP_PANDAS, GROUPED_AGG_PANDAS, WINDOW_AGG_PANDAS = 200, 201, 202, 203
 SCALAR_PANDAS_ITER, MAP_PANDAS_ITER, COGROUPED_MAP_PANDAS, MAP_ARROW_ITER = 204, 205, 206, 207
 GROUPED_MAP_ARROW, COGROUPED_MAP_ARROW = 209, 210
-GROUPED_MAP_PANDAS_ITER, GROUPED_MAP_ARROW_ITER = 216, 217
+GROUPED_MAP_ARROW_ITER, GROUPED_MAP_PANDAS_ITER = 215, 216
 SCALAR_ARROW, SCALAR_ARROW_ITER, GROUPED_AGG_ARROW, WINDOW_AGG_ARROW = 250, 251, 252, 253
 _NAMED_ARGUMENTS = frozenset((100, 101, 200, 202, 203, 204, 250, 251, 252, 253))
 
@@ -123,8 +123,11 @@ def group_of(frames: int) -> bytes:
     return _int(frames)
 
 
-def read_results(source: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """The Arrow batches that a task gives, up to its end; raises the user's exception, EOFError for a dead worker."""
+def read_results(source: BinaryIO) -> Generator[pa.RecordBatch, None, bool]:
+    """The Arrow batches that a task gives, and whether the worker can run another (it has read all its input).
+
+    Raises the user's exception, and EOFError for a dead worker.
+    """
     while True:
         kind = _read_int(source)
         if kind == START_ARROW:
@@ -137,9 +140,7 @@ def read_results(source: BinaryIO) -> Iterator[pa.RecordBatch]:
         elif kind == END_OF_DATA:
             for _ in range(_read_int(source)):
                 _read(source, _read_int(source))
-            if _read_int(source) != END_OF_STREAM:
-                raise EOFError("the worker did not end its task")
-            return
+            return _read_int(source) == END_OF_STREAM
         else:
             raise EOFError(f"a worker sent {kind}")
 
