@@ -19,30 +19,54 @@ Pair = tuple[str, str | None]
 NOT_SUPPORTED_IN_CONNECT = frozenset(
     ("spark.sql.execution.arrow.enabled", "spark.sql.execution.arrow.pyspark.fallback.enabled")
 )
-# What Voltray acts on; any other known conf is stored and handed back, and changes nothing.
+# What Voltray or its clients act on; any other known conf is stored and handed back, and changes nothing.
+# A test holds the list to what the code reads.
 HONOURED_PREFIXES = (
-    "spark.sql.session.",
-    "spark.sql.legacy.timeParserPolicy",
-    "spark.sql.variable.",
     "spark.app.",
+    "spark.connect.session.",
+    "spark.sql.execution.arrow.pyspark.",
+    "spark.sql.execution.pandas.",
+    "spark.sql.pyspark.",
+    "spark.sql.repl.",
+    "spark.sql.session.",
+    "spark.sql.variable.",
 )
 HONOURED = frozenset(
     (
         "spark.connect.progress.reportInterval",
+        "spark.sql.adaptive.advisoryPartitionSizeInBytes",
         "spark.sql.ansi.enabled",
         "spark.sql.autoBroadcastJoinThreshold",
         "spark.sql.caseSensitive",
-        "spark.sql.crossJoin.enabled",
+        "spark.sql.columnNameOfCorruptRecord",
+        "spark.sql.csv.filterPushdown.enabled",
+        "spark.sql.decimalOperations.allowPrecisionLoss",
         "spark.sql.execution.arrow.maxRecordsPerBatch",
+        "spark.sql.files.ignoreCorruptFiles",
+        "spark.sql.files.ignoreMissingFiles",
         "spark.sql.files.maxPartitionBytes",
+        "spark.sql.files.maxRecordsPerFile",
+        "spark.sql.json.enablePartialResults",
+        "spark.sql.jsonGenerator.ignoreNullFields",
+        "spark.sql.legacy.allowHashOnMapType",
+        "spark.sql.legacy.negativeIndexInArrayInsert",
+        "spark.sql.legacy.sizeOfNull",
+        "spark.sql.legacy.timeParserPolicy",
+        "spark.sql.mapKeyDedupPolicy",
+        "spark.sql.maxPlanStringLength",
+        "spark.sql.orc.compression.codec",
+        "spark.sql.orc.mergeSchema",
         "spark.sql.parquet.compression.codec",
-        "spark.sql.repl.eagerEval.enabled",
-        "spark.sql.repl.eagerEval.maxNumRows",
-        "spark.sql.repl.eagerEval.truncate",
+        "spark.sql.parquet.mergeSchema",
+        "spark.sql.parquet.outputTimestampType",
+        "spark.sql.pivotMaxValues",
+        "spark.sql.runSQLOnFiles",
         "spark.sql.shuffle.partitions",
         "spark.sql.sources.default",
-        "spark.sql.storeAssignmentPolicy",
+        "spark.sql.sources.partitionColumnTypeInference.enabled",
+        "spark.sql.sources.partitionOverwriteMode",
         "spark.sql.timestampType",
+        "spark.sql.transposeMaxValues",
     )
 )
 # Confs of Spark's core that a running application cannot change (those of SQL are in confs.tsv).

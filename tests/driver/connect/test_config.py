@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from connect_wire import Told, Wire
 from pyspark.errors import AnalysisException, IllegalArgumentException, SparkNoSuchElementException
 from pyspark.sql.connect.proto import base_pb2 as pb
+from voltray.driver.connect.config import HONOURED, HONOURED_PREFIXES, NOT_SUPPORTED_IN_CONNECT
+from voltray.driver.connect.confs import definitions
+
+ROOT = Path(__file__).parents[3]
 
 
 def ask(wire: Wire, **operation) -> tuple[dict[str, str | None], list[str]]:
@@ -180,3 +186,16 @@ def test_the_stock_client_raises_its_own_classes(client):
         client.conf.get("spark.nope")
     assert client.conf.get("spark.nope", "other") == "other"
     assert client.conf.isModifiable("spark.sql.ansi.enabled")
+
+
+def test_the_list_of_honoured_confs_is_what_the_code_reads():
+    read: set[str] = set()
+    for folder in ("driver", "executors"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name != "config.py":
+                read.update(re.findall(r'"(spark\.(?:sql|connect)\.[A-Za-z0-9_.]+)"', path.read_text()))
+    known = {k for k in read if k in definitions() and not definitions()[k].is_static}
+    elsewhere = {"spark.sql.connect.serverStacktrace.enabled", "spark.sql.artifact.isolation.enabled"}
+    unlisted = {k for k in known - HONOURED - elsewhere if not k.startswith(HONOURED_PREFIXES)}
+    assert unlisted - NOT_SUPPORTED_IN_CONNECT == set()
+    assert known >= HONOURED
