@@ -76,7 +76,7 @@ def string_to_date(casting: Casting, value: pl.Expr) -> pl.Expr:
 
 def read_dates(column: pl.Series) -> pl.Series:
     """Strings as dates, NULL where Spark can't read one."""
-    usual = column.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(False)
+    usual = column.str.contains(_USUAL_DATE).fill_null(False)
     if usual.sum() == len(column) - column.null_count():
         return column.str.to_date("%Y-%m-%d", strict=False)
     found = null_where(column, ~usual).str.to_date("%Y-%m-%d", strict=False)
@@ -115,8 +115,9 @@ _TIMESTAMP = re.compile(
     r"(?:(?P<separator>[ T]|^)(?:(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?)?)?\s*(?P<zone>[A-Za-z+-].*|$))?",
     re.ASCII,
 )
-_USUAL = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:[0-5]\d(?:\.\d{1,6})?$"
-_USUAL_DATE = r"^\d{4}-\d{2}-\d{2}$"
+_USUAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?$"
+_PLAIN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-5][0-9]$"
+_USUAL_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
 def string_to_timestamp(casting: Casting, value: pl.Expr) -> pl.Expr:
@@ -147,6 +148,10 @@ def string_to_timestamp_ntz(casting: Casting, value: pl.Expr) -> pl.Expr:
 
 def _usual_times(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Local times of the texts in the most common forms, and which of the others remain."""
+    sizes = column.str.len_bytes()
+    if sizes.min() == sizes.max() == 19 and column.str.contains(_PLAIN).all():
+        found = column.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+        return found, pl.Series([False]).new_from_index(0, len(column))
     x = pl.col("x")
     spaced = x.str.replace("T", " ", literal=True)
     long = pl.when(x.str.contains(_USUAL)).then(spaced)

@@ -159,7 +159,7 @@ def _resolve_collate(resolution: Any) -> Expression:
     """Texts compare by their bytes here: any other collation is refused rather than ignored."""
     name = constant(resolution.args[1])
     if not isinstance(name, str) or name.upper() != "UTF8_BINARY":
-        raise resolution.error("UNSUPPORTED_COLLATION.FOR_FUNCTION", functionName=f"collate to {name}")
+        raise resolution.error("UNSUPPORTED_COLLATION.FOR_FUNCTION", collationName=str(name), functionName="collate")
     return resolution.coerce(0, STRING)  # type: ignore[no-any-return]
 
 

@@ -361,8 +361,23 @@ def grouped(value: Decimal, places: int) -> str:
     return f"-{text}" if rounded.is_signed() and (value != 0) else text
 
 
+def _widened(column: pl.Series) -> pl.Series:
+    return column if column.dtype.is_decimal() or column.dtype.is_float() else column.cast(pl.Int64)
+
+
 def _format_number(evaluation: Evaluation, value: pl.Expr, form: pl.Expr) -> pl.Expr:
     by_pattern = isinstance(dtype_of(evaluation.call.args[1]), StringType)
+
+    places = constant(evaluation.call.args[1])
+    if not by_pattern and isinstance(places, int) and places >= 0:
+
+        def plain(number: Any) -> str:
+            if isinstance(number, int):
+                return f"{number:,}" + ("." + "0" * places if places else "")
+            finite = not isinstance(number, float) or abs(number) < float("inf")
+            return f"{number:,.{places}f}" if finite else str(exact(number))  # Python, too, rounds half-even exactly
+
+        return evaluation.columnwise(lambda rows, c: by_unique(_widened(c), plain, pl.String()), value)
 
     def cell(number: Any, how: Any) -> str | None:
         found = exact(number)

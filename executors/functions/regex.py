@@ -376,6 +376,7 @@ def _position_of(evaluation: Evaluation, value: pl.Expr, pattern: pl.Expr, *grou
 
 
 # ---- split --------------------------------------------------------------------------------------------
+_SEPARATOR = "\ue000\uf8ff"  # stands for what was cut away; of the private use area, and looked for first
 _SPECIAL = frozenset("\\^$.|?*+()[]{}")
 
 
@@ -392,9 +393,14 @@ def _split(evaluation: Evaluation, value: pl.Expr, pattern: pl.Expr, limit: pl.E
 
     if isinstance(text, str) and isinstance(most, int):
         known = read(name, text)
-        return evaluation.columnwise(
-            lambda rows, column: by_unique(column, lambda t: single(known, t, most), pl.List(pl.String())), value
-        )
+
+        def run(rows: Rows, column: pl.Series) -> pl.Series:
+            rust = None if known.may_be_empty or most > 0 else rust_form(known, column)
+            if rust is not None and not column.str.contains(_SEPARATOR, literal=True).any():
+                return column.str.replace_all(rust, _SEPARATOR).str.split(_SEPARATOR)
+            return by_unique(column, lambda t: single(known, t, most), pl.List(pl.String()))
+
+        return evaluation.columnwise(run, value)
     return over_patterns(evaluation, (value, pattern, limit), _unused, single, pl.List(pl.String()))
 
 

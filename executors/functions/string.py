@@ -6,10 +6,13 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from voltray.executors.functions.columns import by_unique_rows
 from voltray.executors.functions.evaluation import Evaluation, Rows
+from voltray.executors.functions.hash_columns import bytes_of
 from voltray.executors.functions.registry import (
     ANY,
     STRING_INPUT,
@@ -129,14 +132,27 @@ def _python_substring(text: Any, position: int, length: int | None) -> Any:
     return text[max(start, 0) : max(end, 0)]
 
 
+def reversed_bytes(column: pl.Series) -> pl.Series:
+    """Each text of one-byte characters backwards."""
+    found = bytes_of(column)
+    ends = np.cumsum(found.lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    within = np.arange(total) - np.repeat(ends - found.lengths, found.lengths)
+    source = np.repeat(found.starts + found.lengths - 1, found.lengths) - within
+    offsets = np.concatenate([[0], ends]).astype(np.int64)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(found.data[source]))]
+    text = pl.Series(pl.from_arrow(pa.LargeStringArray.from_buffers(len(column), buffers[1], buffers[2])))
+    return text if not column.null_count() else text.zip_with(column.is_not_null(), column)
+
+
 def _reverse(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     dtype = dtype_of(evaluation.call.args[0])
     if isinstance(dtype, ArrayType):
         return value.list.reverse()
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
-        if column.str.contains(r"^[[:ascii:]]*$").all():
-            return column.str.reverse()
+        if column.str.len_bytes().sum() == column.str.len_chars().sum():  # no character of several bytes
+            return reversed_bytes(column)
         return by_unique_rows([column], lambda text: text[::-1], pl.String())
 
     return evaluation.columnwise(run, value)
