@@ -12,6 +12,7 @@ from voltray.driver.catalog.session_catalog import SessionCatalog, table_not_fou
 from voltray.driver.plan.identifiers import split_identifier
 from voltray.driver.plan.logical import LogicalPlan, schema_of
 from voltray.driver.plan.relations import NamedTable
+from voltray.executors.sources.listing import local_path
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import BOOLEAN, STRING, ArrayType, DataType, StructField, StructType
 
@@ -367,12 +368,17 @@ def _clear_cache(environment: Environment, arguments: Arguments) -> Answer:
 
 def _refresh_table(environment: Environment, arguments: Arguments) -> Answer:
     parts = _name_parts(arguments)
-    if not _catalog(environment).exists(parts):
+    catalog = _catalog(environment)
+    if not catalog.exists(parts):
         raise table_not_found(parts)
-    return _NOTHING, []  # files are listed at each read
+    table = None if catalog.temp_view(parts) else catalog.table(parts)
+    if table is not None:
+        catalog.store.touch(table)  # files are listed at each read; what was persisted is computed anew
+    return _NOTHING, []
 
 
 def _refresh_by_path(environment: Environment, arguments: Arguments) -> Answer:
+    _catalog(environment).store.touch_below(local_path(arguments["path"]))
     return _NOTHING, []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.catalog.file_relation import CHAR_VARCHAR, file_scan, find_source
@@ -209,10 +209,11 @@ def table_scan(table: Table, environment: Environment, options: tuple[tuple[str,
     data = StructType([_described(f) for f in table.schema.fields if f.name.lower() not in folders])
     partitions = StructType([by_name[c.lower()] for c in table.partition_columns])
     merged = {k.lower(): (k, v) for k, v in (*table.options, *options) if k.lower() != "path"}
-    return file_scan(
+    scan = file_scan(
         source, (table.location,), (*merged.values(), ("ignoreMissingFiles", "true")), data, environment,
         partition_schema=partitions, table=table.identifier,
     )  # fmt: skip
+    return replace(scan, table_version=environment.catalog.store.table_version(table))
 
 
 def _described(field: StructField) -> StructField:

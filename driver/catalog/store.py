@@ -32,6 +32,7 @@ class CatalogStore:
         folder = os.path.dirname(os.path.abspath(path))
         os.makedirs(folder, exist_ok=True)
         self._lock = threading.RLock()
+        self._versions: dict[tuple[str, str], int] = {}
         # One connection for all threads, used under the lock; other processes wait for the file.
         self._connection = sqlite3.connect(path, check_same_thread=False, timeout=_BUSY_SECONDS, isolation_level=None)
         self._connection.execute("pragma journal_mode = wal")
@@ -124,6 +125,23 @@ class CatalogStore:
         with self._transaction() as connection:
             values = (database.lower(), name.lower())
             connection.execute("delete from tables where database = ? and name = ?", values)
+
+    def table_version(self, table: Table) -> int:
+        """How often a table's data changed since the server started."""
+        return self._versions.get((table.database, table.name), 0)
+
+    def touch(self, table: Table) -> None:
+        """Note that a table's data changed."""
+        with self._lock:
+            self._versions[table.database, table.name] = self.table_version(table) + 1
+
+    def touch_below(self, path: str) -> None:
+        """Note that the data of all tables in a folder changed."""
+        folder = path.rstrip("/") + "/"
+        for database in self.databases():
+            for table in self.tables(database.name):
+                if f"{table.location}/".startswith(folder):
+                    self.touch(table)
 
     # Functions
 

@@ -114,6 +114,7 @@ def truncate_table(environment: Environment, parts: tuple[str, ...]) -> None:
     table = catalog.existing_table(parts)
     shutil.rmtree(table.location, ignore_errors=True)
     os.makedirs(table.location, exist_ok=True)
+    catalog.store.touch(table)
 
 
 def create_database(

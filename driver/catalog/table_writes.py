@@ -6,11 +6,13 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog.file_relation import find_source
 from voltray.driver.catalog.records import CATALOG, Table
 from voltray.driver.catalog.session_catalog import SessionCatalog, table_exists, table_not_found
+from voltray.driver.catalog.store import CatalogStore
 from voltray.driver.catalog.write_planning import (
     PlannedWrite,
     WriteRequest,
@@ -116,6 +118,7 @@ def _create_with(
             shutil.rmtree(existing.location, ignore_errors=True)
         if not catalog.store.create_table(table, replacing=existing is not None):
             raise table_exists(table.shown_name)
+        catalog.store.touch(table)
 
     return planned(source, plan, location, request, environment, replaces="everything", on_commit=register)
 
@@ -236,7 +239,11 @@ def insert_rows(
         sort_columns=table.sort_columns,
     )
     source = find_source(table.provider)
-    return planned(source, plan, table.location, request, environment, replaces=replaces, below=below)
+    store: CatalogStore = environment.catalog.store
+    changed = partial(store.touch, table)
+    return planned(
+        source, plan, table.location, request, environment, replaces=replaces, below=below, on_commit=changed
+    )
 
 
 def plan_insert(request: WriteRequest, plan: LogicalPlan, environment: Environment) -> PlannedWrite:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.plan.canonical import plan_digest, plan_digests
-from voltray.driver.plan.logical import CachedData, LogicalPlan, children_of, walk, with_children
+from voltray.driver.plan.logical import CachedData, FileScan, LogicalPlan, children_of, walk, with_children
 
 if TYPE_CHECKING:
     from voltray.driver.connect.backend import Backend
@@ -127,6 +127,9 @@ class SessionCaches:
 
     def _data(self, entry: CachedPlan, node: LogicalPlan, session: Session, operation: Operation | None) -> CachedData:
         with entry.computing:
+            if entry.is_kept and _table_versions(node) != _table_versions(entry.plan):
+                self._release(entry)
+                entry.plan, entry.cache_id, entry.is_kept = node, f"cache-{uuid.uuid4()}", False
             if not entry.is_kept:
                 self._compute(entry, session, operation)
                 entry.is_kept = True
@@ -141,3 +144,8 @@ class SessionCaches:
     def _release(self, entry: CachedPlan) -> None:
         if entry.is_kept:
             self._backend.scheduler.uncache(entry.cache_id)
+
+
+def _table_versions(plan: LogicalPlan) -> list[tuple[tuple[str, ...], int]]:
+    """The versions of the tables that a plan reads."""
+    return [(n.table, n.table_version) for n in walk(plan) if isinstance(n, FileScan) and n.table]

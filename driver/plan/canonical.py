@@ -39,6 +39,8 @@ _UNTOLD: dict[type, frozenset[str]] = {
     LocalData: frozenset({"attributes", "data", "num_rows"}),
     CachedData: frozenset({"attributes", "column_ids"}),
 }
+# A table stays the same table as its files change.
+_OF_A_VERSION = frozenset({"files", "table_version"})
 _PLAN_FIELDS = frozenset({"child", "left", "right", "children"})
 
 
@@ -73,6 +75,8 @@ def _digest(node: LogicalPlan, children: list[str]) -> str:
     for child_digest in children:
         sha.update(child_digest.encode())
     untold = _UNTOLD.get(type(node), frozenset()) | _PLAN_FIELDS
+    if isinstance(node, FileScan) and node.table:
+        untold |= _OF_A_VERSION
     for entry in fields(node):
         if entry.name not in untold:
             for piece in _pieces(getattr(node, entry.name), positions):

@@ -92,6 +92,8 @@ class FileScan(Leaf):
     predicate: Expression | None = None
     limit: int | None = None
     table: tuple[str, ...] = ()
+    table_version: int = 0
+    """Counts the changes to a table: what was persisted of an older version is computed anew."""
 
 
 @dataclass(frozen=True, slots=True)
