@@ -112,9 +112,13 @@ _RULES: dict[type[LogicalPlan], Rule] = {
 }
 
 
+def _asks_for_partitions(node: LogicalPlan) -> bool:
+    return isinstance(node, logical.Repartition) or (isinstance(node, logical.Range) and bool(node.num_partitions))
+
+
 def _shows_partitions(plan: LogicalPlan) -> bool:
     nodes = list(logical.walk(plan))
-    if not any(isinstance(n, logical.Repartition) for n in nodes):
+    if not any(_asks_for_partitions(n) for n in nodes):
         return False
     return any(
         isinstance(part, Call) and part.name in _PARTITION_FUNCTIONS

@@ -55,7 +55,7 @@ def spread_by_range(planner: Planner, child: Fragment, orders: tuple[SortOrder, 
         everything = result.read_maps(child.output, 0, len(child.tasks) - 1)
         return Fragment((everything,), child.output, result.total_bytes)
     wanted = count or number_of_partitions(planner, result.total_bytes)
-    boundaries = range(wanted - 1) if result.is_guess else boundaries_of(result, wanted)
+    boundaries = range(wanted - 1) if result.is_guess else boundaries_of(result, wanted, orders[0].ascending)
     if not len(boundaries):
         return gather(planner, kept)
     exchange = Exchange("range", len(boundaries) + 1, orders[:1], boundaries)
@@ -68,11 +68,11 @@ def _one_each(count: int) -> tuple[tuple[int, int], ...]:
     return tuple([(i, i) for i in range(count)])
 
 
-def boundaries_of(result: StageResult, count: int) -> Any:
+def boundaries_of(result: StageResult, count: int, ascending: bool) -> Any:
     """Values of the leading key that cut the sample into ``count`` parts, each once, ascending, as an Arrow array."""
     tables = [table for table in result.samples if table is not None and table.num_rows]
     if not tables:
         return ()
-    keys = pl.concat([pl.DataFrame(t) for t in tables]).get_column("key").sort()
-    places = [i * len(keys) // count for i in range(1, count)]
+    keys = pl.concat([pl.DataFrame(t) for t in tables]).get_column("key").sort(descending=not ascending)
+    places = [-(-i * len(keys) // count) - 1 for i in range(1, count)]
     return keys.gather(places).unique().sort().to_arrow(compat_level=pl.CompatLevel.oldest())

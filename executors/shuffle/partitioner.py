@@ -70,7 +70,8 @@ def _range(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) 
     bounds = pl.Series(exchange.boundaries)
     last = len(bounds)
     nan = key.is_nan().fill_null(False) if key.dtype.is_float() else None
-    place = bounds.search_sorted(key, side="right").to_numpy().astype(np.int64)
+    # A key that equals a boundary goes with the keys before it, in the order asked for.
+    place = bounds.search_sorted(key, side="left" if order.ascending else "right").to_numpy().astype(np.int64)
     if nan is not None:
         place = np.where(nan.to_numpy(), last, place)
     if not order.ascending:
