@@ -117,7 +117,7 @@ class ResultStage:
             try:
                 for count, data in reply.batches:
                     self._stages.check()
-                    yield ResultBatch(count, data.to_pybytes())
+                    yield ResultBatch(count, memoryview(data))
             except BaseException:
                 if reply.stream_id is not None:
                     self._close(task.handle, reply.stream_id)

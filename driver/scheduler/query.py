@@ -19,7 +19,7 @@ class ResultBatch:
     """One Arrow IPC stream (schema, one or more record batches, end) as the client gets it."""
 
     row_count: int
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
