@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from voltray.driver.optimizer.join_order import join_inputs, joined_in_order
@@ -15,6 +16,8 @@ from voltray.proto.expressions import Alias, Attribute, Expression, WindowCall, 
 
 # Substituted into a condition below a projection only while that stays small.
 _LARGEST_VALUE = 24
+# A condition that has grown beyond this on its way stays: long chains of projections would square the work.
+_LARGEST_CONDITION = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _project(node: logical.Project, parts: Parts) -> LogicalPlan:
         computed = part.reads.intersection(values)
         if not computed:
             down.append(part)
-        elif all(_is_simple(i, values, simple) for i in computed):
+        elif _is_small(part.condition) and all(_is_simple(i, values, simple) for i in computed):
             moved = substitute(part.condition, values)
             down.append(Part(moved, references(moved)))
         else:
@@ -99,6 +102,10 @@ def _project(node: logical.Project, parts: Parts) -> LogicalPlan:
     if stay and any(not is_deterministic(i) for i in node.items if isinstance(i, Alias)):
         down, stay = [], list(parts)
     return filtered(replace(node, child=_pushed(node.child, tuple(down))), stay)
+
+
+def _is_small(condition: Expression) -> bool:
+    return sum(1 for _ in islice(walk(condition), _LARGEST_CONDITION + 1)) <= _LARGEST_CONDITION
 
 
 def _is_simple(expr_id: int, values: dict[int, Expression], known: dict[int, bool]) -> bool:
