@@ -59,7 +59,8 @@ def compare(operator: str, dtype: DataType, left: pl.Expr, right: pl.Expr) -> pl
             return equal
         return pl.when(left.is_not_null() & right.is_not_null()).then(left.eq_missing(right))
     if not is_nested(dtype):
-        return _ORDER[operator](left, right)
+        ordered: pl.Expr = _ORDER[operator](left, right)
+        return ordered
     return pl.map_batches(
         [left, right],
         lambda c: _nested_order(operator, c[0], c[1]),

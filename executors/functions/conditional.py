@@ -186,6 +186,9 @@ FUNCTIONS: tuple[Function, ...] = (
         nullable=_branches_nullable,
     ),
     Function(("nullif",), _PAIR, _type_of(0), _nullif, resolve=_resolve_nullif, nullable=always_nullable),
-    Function(("nullifzero",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _null_if_zero, nullable=always_nullable),
+    Function(
+        ("nullifzero",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _null_if_zero,
+        nullable=always_nullable,
+    ),
     Function(("zeroifnull",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _zero_if_null, nullable=never_nullable),
 )  # fmt: skip

@@ -86,7 +86,7 @@ def rescaled(column: pl.Series, scale: int, target_scale: int) -> pl.Series:
 def rescale_int(value: int, scale: int, target_scale: int) -> int:
     """One unscaled number at another scale, half up."""
     if target_scale >= scale:
-        return value * 10 ** (target_scale - scale)
+        return value * int(10 ** (target_scale - scale))
     return round_half_up(value, 10 ** (scale - target_scale))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from voltray.executors.functions.columns import by_unique, by_unique_rows
+from voltray.executors.functions.columns import bounds_of, by_unique, by_unique_rows
 from voltray.executors.functions.evaluation import NEVER, Evaluation, Rows
 from voltray.executors.functions.registry import (
     ANY,
@@ -39,7 +39,8 @@ def _chunked(value: bytes) -> str:
 
 def _base64(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     def run(rows: Rows, column: pl.Series) -> pl.Series:
-        if (column.bin.size().max() or 0) <= _LINE * 3 // 4:
+        longest = bounds_of(column.bin.size())
+        if longest is None or longest[1] <= _LINE * 3 // 4:
             return column.bin.encode("base64")
         return by_unique(column, _chunked, pl.String())
 
@@ -244,8 +245,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("base64",), parameters(("bin", BINARY_INPUT)), STRING, _base64),
     Function(("unbase64",), parameters(("str", STRING_INPUT)), BINARY, _unbase64, notes=_LOOP),
     Function(
-        ("encode",), parameters(("str", STRING_INPUT), ("charset", STRING_INPUT)), BINARY, _coded(encode, pl.Binary()), nullable=always_nullable,
-        notes=_LOOP,
+        ("encode",), parameters(("str", STRING_INPUT), ("charset", STRING_INPUT)), BINARY, _coded(encode, pl.Binary()),
+        nullable=always_nullable, notes=_LOOP,
     ),
     Function(
         ("decode",), Signature((Parameter("expr", ANY), Parameter("search", ANY)), repeated=1, minimum=2), STRING,

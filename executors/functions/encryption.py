@@ -34,7 +34,9 @@ _IV_LENGTHS = {"GCM": 12, "CBC": 16}
 
 
 def _parameter_error(kind: str, **parameters: object) -> SparkError:
-    return spark_error(f"INVALID_PARAMETER_VALUE.{kind}", ErrorKind.RUNTIME, functionName=_FUNCTION, **parameters)
+    return spark_error(
+        f"INVALID_PARAMETER_VALUE.{kind}", ErrorKind.RUNTIME, extra={**parameters, "functionName": _FUNCTION}
+    )
 
 
 def _crypto_error(detail: str) -> SparkError:

@@ -60,7 +60,7 @@ class Bytes:
 
     def byte(self, rows: Words, offset: Words | int) -> Words:
         """Single bytes at an offset."""
-        return self.data[self.starts[rows] + offset]
+        return np.asarray(self.data[self.starts[rows] + offset])
 
 
 def bytes_of(column: pl.Series) -> Bytes:
@@ -96,7 +96,7 @@ def _finish32(h: Words, length: Words | np.uint32) -> Words:
     h = h ^ length
     h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return h ^ (h >> np.uint32(16))
+    return np.asarray(h ^ (h >> np.uint32(16)))
 
 
 def _murmur3_ints(values: Words, seeds: Words) -> Words:
@@ -138,7 +138,7 @@ def _rotate64(x: Words, by: int) -> Words:
 def _finish64(h: Words) -> Words:
     h = (h ^ (h >> np.uint64(33))) * _P2
     h = (h ^ (h >> np.uint64(29))) * _P3
-    return h ^ (h >> np.uint64(32))
+    return np.asarray(h ^ (h >> np.uint64(32)))
 
 
 def _xx_ints(values: Words, seeds: Words) -> Words:
@@ -264,7 +264,7 @@ def _hash(algorithm: Algorithm, column: pl.Series, dtype: DataType, h: Words) ->
 
 def _bits(column: pl.Series, floating: Any, integer: Any) -> Words:
     values = column.to_numpy().astype(floating) + floating(0.0)  # -0.0 becomes 0.0
-    return np.where(np.isnan(values), floating(np.nan), values).astype(floating).view(integer)
+    return np.asarray(np.where(np.isnan(values), floating(np.nan), values).astype(floating).view(integer))
 
 
 def _hash_decimals(algorithm: Algorithm, column: pl.Series, dtype: DecimalType, h: Words) -> Words:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import polars as pl
 
-
 # Java 17, which the reference runs on, prints whole numbers beyond the mantissa with the digits that their last
 # binary digit still tells apart, not with the fewest. So: bits of the mantissa, up to 63.
 _LAST_WHOLE = float(1 << 63)

@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from voltray.executors.functions.math_strict import log
+
 States = npt.NDArray[np.uint64]
 
 _MASK = (1 << 64) - 1
@@ -117,5 +119,5 @@ def gaussians(seed: int, count: int) -> npt.NDArray[np.float64]:
             break
         wanted *= 2
     s = s[inside]
-    factor = np.sqrt(-2 * np.log(s) / s)
-    return (v[inside] * factor[:, None]).ravel()[:count]
+    factor = np.sqrt(-2 * log(s) / s)
+    return np.asarray((v[inside] * factor[:, None]).ravel()[:count])

@@ -258,7 +258,7 @@ def _plain_escape(reader: _Reader, character: str) -> str:
             return rf"\x{value:02X}"
         case _ if character.isalpha():
             raise UnreadablePatternError(f"Illegal/unsupported escape sequence near index {reader.at - 1}")
-    return regex.escape(character, literal_spaces=True) if character in ".^$*+?()[]{}|\\/-&~#" else character  # type: ignore[no-any-return]
+    return regex.escape(character, literal_spaces=True) if character in ".^$*+?()[]{}|\\/-&~#" else character
 
 
 def _by_number(reader: _Reader, kind: str) -> str:

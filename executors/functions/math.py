@@ -293,7 +293,10 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("power",), _TWO, DOUBLE, _numpy(math_strict.power), display=_upper("power")),
     Function(("hypot",), _TWO, DOUBLE, _numpy(math_strict.hypot), display=_upper("hypot")),
     Function(("atan2",), _TWO, DOUBLE, _numpy(_atan2), display=_upper("atan2")),
-    Function(("signum",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable, display=_upper("signum")),
+    Function(
+        ("signum",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable,
+        display=_upper("signum"),
+    ),
     Function(("sign",), parameters(("expr", _INTERVAL_OR_DOUBLE)), DOUBLE, _sign, nullable=always_nullable),
     Function(("e",), Signature(), DOUBLE, _constant(math.e), display=_upper("e")),
     Function(("pi",), Signature(), DOUBLE, _constant(math.pi), display=_upper("pi")),

@@ -70,7 +70,7 @@ _KINDS = {"S": "S", "MI": "MI", "PR": "PR", "$": "$", ".": ". or D", "D": ". or 
 
 def pattern_error(kind: str, text: str, **more: str) -> SparkError:
     """INVALID_FORMAT of a pattern."""
-    return spark_error(f"INVALID_FORMAT.{kind}", ErrorKind.ANALYSIS, format=f"'{text}'", **more)
+    return spark_error(f"INVALID_FORMAT.{kind}", ErrorKind.ANALYSIS, extra={**more, "format": f"'{text}'"})
 
 
 @lru_cache(maxsize=256)

@@ -170,7 +170,8 @@ _NUMBER = Accept((NumericType,), (), '"NUMERIC"')
 
 def _random(names: tuple[str, ...], body: Callable[..., pl.Expr]) -> Function:
     return Function(
-        names, _ONE_SEED, DOUBLE, body, nullable=never_nullable, deterministic=False, foldable=False, options=_options(0),
+        names, _ONE_SEED, DOUBLE, body, nullable=never_nullable,
+        deterministic=False, foldable=False, options=_options(0),
         display=lambda shown: f"{names[0]}({', '.join(shown)})",
     )  # fmt: skip
 

@@ -479,6 +479,10 @@ def _defaulted(name: str, count: int, shown: str) -> Callable[[tuple[str, ...]],
     return lambda names: f"{name}({', '.join(names if len(names) >= count else (*names, shown))})"
 
 
+def _child_only(name: str) -> Callable[[tuple[str, ...]], str]:
+    return lambda names: f"{name}({names[0]})"
+
+
 def _rlike_name(names: tuple[str, ...]) -> str:
     return f"RLIKE({names[0]}, {names[1]})"
 
@@ -489,7 +493,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *[
         Function(
             (name,), _LIKE_SEVERAL, BOOLEAN, _like_several(name.endswith("any"), name.startswith("not")),
-            nullable=always_nullable, internal=True, display=lambda names, name=name: f"{name}({names[0]})",
+            nullable=always_nullable, internal=True, display=_child_only(name),
         )
         for name in ("likeany", "likeall", "notlikeany", "notlikeall")
     ],

@@ -182,7 +182,7 @@ def _pad(at_start: bool) -> Callable[..., pl.Expr]:
     return body
 
 
-_STRIP = {
+_STRIP: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
     "both": lambda value, characters: value.str.strip_chars(characters),
     "leading": lambda value, characters: value.str.strip_chars_start(characters),
     "trailing": lambda value, characters: value.str.strip_chars_end(characters),

@@ -168,7 +168,7 @@ def _translate(evaluation: Evaluation, value: pl.Expr, wanted: pl.Expr, other: p
         return value.str.replace_many(list(table), list(table.values())) if table else value
 
     def translated(text: str, a: str, b: str) -> str:
-        return text.translate(str.maketrans(_translation(a, b)))
+        return text.translate({ord(c): new for c, new in _translation(a, b).items()})
 
     def run(rows: Rows, *columns: pl.Series) -> pl.Series:
         return by_unique_rows(list(columns), translated, pl.String())

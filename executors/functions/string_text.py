@@ -116,7 +116,9 @@ def _mask(evaluation: Evaluation, value: pl.Expr, *marks: pl.Expr) -> pl.Expr:
 
     def rows_of(rows: Rows, *columns: pl.Series) -> pl.Series:
         cells = zip(*[c.to_list() for c in columns], strict=True)
-        return pl.Series([None if c[0] is None else _masked(*c[1:], c[0]) for c in cells], dtype=pl.String)
+        return pl.Series(
+            [None if c[0] is None else _masked(c[1], c[2], c[3], c[4], c[0]) for c in cells], dtype=pl.String
+        )
 
     return evaluation.columnwise(rows_of, value, *marks)
 
@@ -244,12 +246,21 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("luhn_check",), _TEXT, BOOLEAN, looped(luhn_check, pl.Boolean()), nullable=always_nullable, notes=_LOOP),
     Function(("mask",), _MASK, STRING, _mask, display=_mask_name, nullable=always_nullable, notes=_LOOP),
     Function(("quote",), _TEXT, STRING, looped(quote, pl.String()), nullable=always_nullable, notes=_LOOP),
-    Function(("is_valid_utf8",), parameters(("str", STRING_OR_BINARY)), BOOLEAN, _is_utf8, nullable=always_nullable, notes=_LOOP),
+    Function(
+        ("is_valid_utf8",), parameters(("str", STRING_OR_BINARY)), BOOLEAN, _is_utf8, nullable=always_nullable,
+        notes=_LOOP,
+    ),
     Function(("make_valid_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _make_utf8, nullable=always_nullable),
-    Function(("validate_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _validate_utf8(True), nullable=always_nullable, notes=_LOOP),
+    Function(
+        ("validate_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _validate_utf8(True),
+        nullable=always_nullable, notes=_LOOP,
+    ),
     Function(
         ("try_validate_utf8",), parameters(("str", STRING_OR_BINARY)), STRING, _validate_utf8(False),
         nullable=always_nullable, notes=_LOOP,
     ),
-    Function(("sentences",), _SENTENCES, WORDS, _sentences, display=_sentences_name, nullable=always_nullable, notes=_LOOP),
+    Function(
+        ("sentences",), _SENTENCES, WORDS, _sentences, display=_sentences_name, nullable=always_nullable,
+        notes=_LOOP,
+    ),
 )  # fmt: skip
