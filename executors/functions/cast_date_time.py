@@ -395,18 +395,61 @@ def to_null(casting: Casting, value: pl.Expr) -> pl.Expr:
 
 
 # ---- time of day ----------------------------------------------------------------------------------------------
-def string_to_time(casting: Casting, value: pl.Expr) -> pl.Expr:
-    """``[h]h:[m]m[:[s]s[.ffffff]]``."""
+_CLOCK = re.compile(r"T?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{0,9}))?)?(?:\s*([AaPp])[Mm])?", re.ASCII)
+NANOS = 1_000_000_000
 
-    def read(text: str) -> int | None:
-        parts = _read_bare_time(text.strip(TRIMMED))
-        return None if parts is None or parts[2] is not None else parts[1] * 1000
+
+def read_time(text: str) -> int | None:
+    """One string as nanoseconds of the day, None if it is no time."""
+    match = _CLOCK.fullmatch(text.strip(TRIMMED))
+    if match is None:
+        return None
+    hour, minute, second, fraction, half = match.groups()
+    h = int(hour)
+    if half is not None:
+        if not 1 <= h <= 12:
+            return None
+        h = h % 12 + (12 if half in "Pp" else 0)
+    micros = _micros_of_day(str(h), minute, second, fraction)
+    return None if micros is None else micros * 1000
+
+
+def string_to_time(casting: Casting, value: pl.Expr) -> pl.Expr:
+    """``[h]h:[m]m[:[s]s[.ffffff]][ AM|PM]``."""
 
     def run(rows: Rows, column: pl.Series) -> pl.Series:
-        found = by_unique(column, read, pl.Int64()).cast(pl.Time)
+        found = by_unique(column, read_time, pl.Int64()).cast(pl.Time)
         return casting.refuse_nulls(rows, found, column)
 
     return casting.columnwise(run, value)
+
+
+def time_to_time(casting: Casting, value: pl.Expr) -> pl.Expr:
+    """Cut to fewer fractional digits."""
+    digits = getattr(casting.target, "precision", 6)
+    unit = 10 ** (9 - digits)
+    return (value.to_physical() // unit * unit).cast(pl.Time)
+
+
+def time_to_integral(casting: Casting, value: pl.Expr) -> pl.Expr:
+    """Whole seconds of the day."""
+
+    def run(rows: Rows, numbers: pl.Series, source: pl.Series) -> pl.Series:
+        return narrowed(casting, rows, numbers, source)
+
+    return casting.columnwise(run, value.to_physical() // NANOS, value)
+
+
+def time_to_decimal(casting: Casting, value: pl.Expr) -> pl.Expr:
+    """Seconds of the day with a fraction."""
+    target = casting.target
+    assert isinstance(target, DecimalType)
+    mode = EvalMode.ANSI if casting.raises else EvalMode.TRY
+
+    def run(rows: Rows, nanos: pl.Series) -> pl.Series:
+        return fitted(rows, nanos.cast(pl.Int128), 9, target, mode)
+
+    return casting.columnwise(run, value.to_physical())
 
 
 def _table() -> dict[tuple[type[DataType], type[DataType]], Conversion]:
@@ -415,6 +458,9 @@ def _table() -> dict[tuple[type[DataType], type[DataType]], Conversion]:
         (StringType, TimestampType): string_to_timestamp,
         (StringType, TimestampNTZType): string_to_timestamp_ntz,
         (StringType, TimeType): string_to_time,
+        (TimeType, TimeType): time_to_time,
+        (TimeType, DecimalType): time_to_decimal,
+        **{(TimeType, t): time_to_integral for t in INTEGRAL},
         (DateType, TimestampType): date_to_timestamp,
         (DateType, TimestampNTZType): date_to_timestamp_ntz,
         (TimestampType, DateType): timestamp_to_date,

@@ -21,6 +21,7 @@ from voltray.executors.functions.registry import (
     never_nullable,
     parameters,
 )  # fmt: skip
+from voltray.proto.coercion import wider_types
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import (
     BOOLEAN,
@@ -30,6 +31,7 @@ from voltray.proto.types import (
     DoubleType,
     FloatType,
     NullType,
+    StructField,
     StructType,
     UserDefinedType,
 )  # fmt: skip
@@ -122,6 +124,30 @@ def _in(evaluation: Evaluation, value: pl.Expr, *candidates: pl.Expr) -> pl.Expr
     return _in_constants(value, [v for v in literals if v is not None], None in literals, dtype)
 
 
+def _resolve_in(resolution: Any) -> Expression:
+    """Structs compare by position, whatever their fields are called."""
+    first = dtype_of(resolution.args[0])
+    types = [dtype_of(a) for a in resolution.args]
+    if not isinstance(first, StructType) or not all(_same_width(first, t) for t in types):
+        return resolution.finish()  # type: ignore[no-any-return]
+    names = [f.name for f in first.fields]
+    renamed = [_renamed(t, names) for t in types]
+    common_type = wider_types(renamed, resolution.ansi)
+    if common_type is None:
+        return resolution.finish()  # type: ignore[no-any-return]
+    return resolution.call(tuple(resolution.cast(a, common_type) for a in resolution.args))  # type: ignore[no-any-return]
+
+
+def _same_width(first: StructType, other: DataType) -> bool:
+    return isinstance(other, StructType) and len(other.fields) == len(first.fields)
+
+
+def _renamed(dtype: DataType, names: list[str]) -> DataType:
+    assert isinstance(dtype, StructType)
+    fields = zip(names, dtype.fields, strict=True)
+    return StructType([StructField(name, f.dataType, f.nullable) for name, f in fields])
+
+
 def _in_constants(value: pl.Expr, constants: list[Any], with_null: bool, dtype: DataType) -> pl.Expr:
     from voltray.executors.literals import series_of
 
@@ -193,6 +219,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         ("in",), Signature((Parameter("value", _T), Parameter("list", _T)), repeated=1, minimum=2), BOOLEAN, _in,
+        resolve=_resolve_in,
         display=lambda names: f"({names[0]} IN ({', '.join(names[1:])}))",
     ),
     Function(("greatest",), _MANY, _first_type, _extreme(">"), nullable=_all_nullable),
