@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.identifiers import split_identifier
-from voltray.driver.sql.parser import parse_query
+from voltray.driver.sql.parser import parse_expression, parse_query
+from voltray.driver.sql.schema import parse_schema
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _NAME = r"(?P<name>(?:`(?:[^`]|``)*`|[\w$]+)(?:\s*\.\s*(?:`(?:[^`]|``)*`|[\w$]+))*)"
@@ -78,6 +79,12 @@ def _describe_query(match: re.Match[str]) -> s.Statement:
     return s.Describe("query", query=parse_query(match["query"]))
 
 
+def _declare(match: re.Match[str]) -> s.Statement:
+    dtype = parse_schema(match["type"]) if match["type"] else None
+    default = parse_expression(match["default"]) if match["default"] else None
+    return s.DeclareVariable(_named(match), dtype, default, bool(match["replace"]))
+
+
 def _p(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace(" ", r"\s+"), _FLAGS)
 
@@ -104,9 +111,7 @@ _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]],
     (_p(r"SHOW CREATE TABLE " + _NAME), _show("create_table")),
     (_p(r"SHOW CURRENT (?:NAMESPACE|DATABASE|SCHEMA)"), _show("current_namespace")),
     (
-        _p(
-            r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED))? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"
-        ),
+        _p(r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED))? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"),
         _explain,
     ),
     (_p(r"DESC(?:RIBE)? FUNCTION(?: (?P<extended>EXTENDED))? " + _NAME), _describe("function")),
@@ -117,6 +122,14 @@ _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]],
     (_p(r"DESC(?:RIBE)?(?: QUERY)? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"), _describe_query),
     (_p(r"CLEAR CACHE"), lambda m: s.UncacheTable(None)),
     (_p(r"REFRESH(?: TABLE)? " + _NAME), lambda m: s.RefreshTable(_named(m))),
+    (
+        _p(
+            r"DECLARE(?P<replace> OR REPLACE)?(?: (?:VARIABLE|VAR)\b)? "
+            + _NAME
+            + r"(?: (?!DEFAULT\b)(?P<type>[\w<>(),:\s]+?))?(?:\s*(?:\bDEFAULT\b|=)\s*(?P<default>.+))?"
+        ),
+        _declare,
+    ),
     (
         _p(r"DROP TEMPORARY (?:VARIABLE|VAR)(?P<exists> IF EXISTS)? " + _NAME),
         lambda m: s.DropVariable(_named(m), bool(m["exists"])),

@@ -85,6 +85,11 @@ class VoltrayDialect(Spark):
         return _joined(_joined_strings(super().tokenize(sql), sql))
 
 
+def _names_window(following: list[Token]) -> bool:
+    """Whether a WINDOW clause stands here (``WINDOW w AS``) and not the function or column ``window``."""
+    return len(following) == 2 and following[1].token_type == TokenType.ALIAS
+
+
 def _joined(tokens: list[Token]) -> list[Token]:
     """Tokens that sqlglot's tokenizer cuts and Spark's does not, put together again.
 
@@ -101,6 +106,9 @@ def _joined(tokens: list[Token]) -> list[Token]:
         if token.token_type == TokenType.NUMBER and len(following) == 2 and following[0].start == token.start:
             joined.append(_token(TokenType.UNICODE_STRING, token.text + following[1].text, token, token))
             position += 3
+        elif token.token_type == TokenType.WINDOW and not _names_window(following):
+            joined.append(_token(TokenType.VAR, token.text, token, token))
+            position += 1
         elif token.token_type == TokenType.GT and depth:
             depth -= 1
             joined.append(token)

@@ -247,10 +247,6 @@ def _not(node: exp.Not, text: SqlText) -> Expression:
     inner = node.this
     if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
         return call("isnotnull", convert(inner.this, text), origin=text.origin(node))
-    if isinstance(inner, exp.Like | exp.ILike) and isinstance(inner.expression, exp.Any | exp.All):
-        inner = inner.copy()
-        inner.set("negate", True)
-        return convert(inner, text)
     return call("not", convert(inner, text), origin=text.origin(node))
 
 

@@ -60,8 +60,6 @@ def _grouped(node: exp.Select, child: r.Relation, items: tuple[Expression, ...],
     relation: r.Relation
     if group is not None:
         relation = _aggregate(group, child, items, text)
-    elif having is not None:
-        relation = r.Aggregate(child, "groupby", (), items, prepend_groups=False)
     else:
         relation = r.Project(child, items)
     if having is not None:
@@ -78,6 +76,9 @@ def _aggregate(group: exp.Group, child: r.Relation, items: tuple[Expression, ...
     if not any(isinstance(x, (exp.GroupingSets, exp.Cube, exp.Rollup)) for x in elements):
         groups = e.convert_all(elements, text)
         return r.Aggregate(child, "groupby", groups, items, prepend_groups=False)
+    if isinstance(elements[-1], exp.Cube | exp.Rollup) and not elements[-1].expressions:
+        # GROUP BY a, b WITH CUBE
+        elements = [type(elements[-1])(expressions=elements[:-1])]
     alternatives = [_grouping_sets(x, text) for x in elements]
     if all(not isinstance(x, (exp.Cube, exp.Rollup, exp.GroupingSets)) for x in elements[:-1]) and isinstance(
         elements[-1], exp.GroupingSets
