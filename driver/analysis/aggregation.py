@@ -145,7 +145,7 @@ def grouped(
 def check_group(group: Typed, expression: Expression) -> None:
     """A grouping expression must be groupable and hold no aggregate."""
     if any(isinstance(n, AggregateCall) for n in walk(expression)):
-        raise analysis_error("GROUP_BY_AGGREGATE", None, sqlExpr=group.text)
+        raise analysis_error("GROUP_BY_AGGREGATE", None, sqlExpr=aggregate_sql(expression) or group.text)
     if not is_groupable(dtype_of(expression)):
         raise analysis_error(
             "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", None, sqlExpr=f'"{group.text}"',
@@ -227,6 +227,15 @@ def check_grouped(item: Item, frame: Frame, own: set[int], origin: QueryContext 
             )  # fmt: skip
         if isinstance(node, ScalarSubquery):
             continue
+
+
+def aggregate_sql(expression: Expression) -> str:
+    """The first aggregate function in an expression with its columns' full names."""
+    for node in walk(expression):
+        if isinstance(node, AggregateCall) and all(isinstance(a, Attribute) for a in node.args):
+            columns = [".".join((*a.qualifier, a.name)) for a in node.args if isinstance(a, Attribute)]
+            return f"{node.name}({', '.join(columns)})"
+    return ""
 
 
 # ---- HAVING and ORDER BY over an aggregation --------------------------------------------------------

@@ -63,7 +63,7 @@ def suggestions(name: str, part_count: int, candidates: Sequence[tuple[str, ...]
     elif part_count <= 2 and len({c[:-2] for c in candidates}) == 1:
         candidates = [c[-2:] for c in candidates]
     shown = [quoted(c) for c in candidates[:2000]]
-    return sorted(shown, key=lambda c: (levenshtein(c, name), c))[:5]
+    return sorted(shown, key=lambda c: levenshtein(c, name))[:5]
 
 
 def unresolved_column(
@@ -71,7 +71,8 @@ def unresolved_column(
 ) -> SparkError:
     """A column that nothing provides, with the likest that there are."""
     name = ".".join(parts)
-    proposals = suggestions(name, len(parts), [(*a.qualifier, a.name) for a in candidates])
+    by_name = sorted(candidates, key=lambda a: (a.name, a.expr_id))
+    proposals = suggestions(name, len(parts), [(*a.qualifier, a.name) for a in by_name])
     if not proposals:
         return analysis_error("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", origin, objectName=quoted(tuple(parts)))
     return analysis_error(

@@ -17,8 +17,21 @@ from voltray.driver.plan.identifiers import quoted
 from voltray.executors.functions.registry import Accept, Function, FunctionKind, Parameter
 from voltray.proto.coercion import exact_decimal_result, implicit_cast, wider_types
 from voltray.proto.expressions import (
-    AggregateCall, Attribute, Call, Cast, EvalMode, Expression, Lambda, LambdaVariable, Literal, SortOrder,
-    children_of, dtype_of, new_id, nullable_of, walk,
+    AggregateCall,
+    Attribute,
+    Call,
+    Cast,
+    EvalMode,
+    Expression,
+    Lambda,
+    LambdaVariable,
+    Literal,
+    SortOrder,
+    children_of,
+    dtype_of,
+    new_id,
+    nullable_of,
+    walk,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext, SparkError
 from voltray.proto.types import DataType, DecimalType, NullType, StringType, same_type, type_name
@@ -325,6 +338,8 @@ def resolve_function(expression: UnresolvedFunction, resolver: ExpressionResolve
     if special is not None:
         return special(expression, resolver)
     entry = None if name is None else find_function(name)
+    if entry is None and (user := resolver.environment.user_function(expression.name)) is not None:
+        return resolve_user_function(user, expression, resolver)
     if entry is None or name is None or (entry.internal and not expression.is_internal and not expression.is_operator):
         raise unresolved_routine(expression, resolver)
     return resolve_entry(entry, name, expression, resolver)

@@ -138,8 +138,7 @@ def _resolve_stack(resolution: Any) -> Expression:
                 )  # fmt: skip
         for cell in cells:
             cast[cell] = resolution.cast(values[cell], kind)
-        nullable = len(cells) < height or any(nullable_of(values[c]) for c in cells)
-        fields.append(StructField(f"col{at}", kind, nullable))
+        fields.append(StructField(f"col{at}", kind, True))
     return resolution.call((count, *cast), _rows_of(fields), False)  # type: ignore[no-any-return]
 
 

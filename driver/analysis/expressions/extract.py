@@ -125,7 +125,7 @@ def _element_nullable(child: Typed, key: Typed, dtype: ArrayType) -> bool:
     """Whether an element may be NULL; at a fixed place Spark knows it only of arrays made on the spot."""
     expression = child.expression
     if not isinstance(key.expression, Literal):
-        return child.nullable or key.nullable or dtype.containsNull
+        return dtype.containsNull
     if isinstance(expression, Call) and expression.name == "array":
         position = key.expression.value
         if position is not None and 0 <= position < len(expression.args):

@@ -43,7 +43,7 @@ def _starred(star: UnresolvedStar, resolver: ExpressionResolver) -> tuple[Expres
         if struct is None:
             struct = in_scope(star.target, outer.scope, outer, star.origin)
     if struct is None:
-        shown = ", ".join(quoted((a.name,)) for a in scope.attributes)
+        shown = ", ".join(sorted(quoted((a.name,)) for a in scope.attributes))
         raise analysis_error(
             "CANNOT_RESOLVE_STAR_EXPAND", star.origin, targetString=quoted(star.target), columns=shown
         )

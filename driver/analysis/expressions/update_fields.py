@@ -55,11 +55,13 @@ def make_struct(parts: Parts, nullable_from: Expression | None = None) -> Expres
     return Call("if", (test, Literal(None, dtype), made), dtype, True)
 
 
-def _parts(struct: Typed, resolver: ExpressionResolver) -> list[tuple[str, Expression]]:
-    from voltray.driver.analysis.expressions.extract import _struct_field
-
+def _parts(struct: Typed) -> list[tuple[str, Expression]]:
+    """The fields as they are where the struct is not NULL (the only rows that a rebuilt struct is made for)."""
     assert isinstance(struct.dtype, StructType)
-    return [(f.name, _struct_field(struct, f, i).expression) for i, f in enumerate(struct.dtype.fields)]
+    return [
+        (f.name, Call("get_field", (struct.expression,), f.dataType, f.nullable, options=(("field", i),)))
+        for i, f in enumerate(struct.dtype.fields)
+    ]
 
 
 def _same(left: str, right: str, resolver: ExpressionResolver) -> bool:
@@ -69,7 +71,7 @@ def _same(left: str, right: str, resolver: ExpressionResolver) -> bool:
 def _with_field(
     struct: Typed, path: tuple[str, ...], value: Typed, resolver: ExpressionResolver, origin: QueryContext | None
 ) -> Expression:
-    parts = _parts(struct, resolver)
+    parts = _parts(struct)
     name = path[0]
     if len(path) > 1:
         inner = extract_field(struct, name, resolver, origin)
@@ -90,7 +92,7 @@ def drop_field(
     struct: Typed, path: tuple[str, ...], resolver: ExpressionResolver, origin: QueryContext | None
 ) -> Typed:
     """The struct without a (nested) field."""
-    parts = _parts(struct, resolver)
+    parts = _parts(struct)
     name = path[0]
     if len(path) > 1:
         inner = extract_field(struct, name, resolver, origin)

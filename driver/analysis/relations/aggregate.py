@@ -15,6 +15,7 @@ from voltray.driver.analysis.grouping import expanded, grouping_sets
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import Resolved
 from voltray.driver.analysis.select_list import Generated, Item, select_items
+from voltray.driver.analysis.time_windows import naming_windows
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAlias, UnresolvedAttribute, UnresolvedStar
 from voltray.proto.expressions import Alias, Attribute, Expression, Literal
@@ -37,7 +38,7 @@ def resolve_aggregate(relation: r.Aggregate, analysis: Analysis) -> Resolved:
 
 def aggregated(relation: r.Aggregate, child: Resolved, analysis: Analysis) -> Resolved:
     """The aggregation over a resolved input."""
-    resolver = analysis.over(child.scope)
+    resolver = naming_windows(relation.groups, analysis.over(child.scope))
     items, lateral = select_items(relation.items, resolver)
     if relation.group_kind == "all":
         groups = _all_groups(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.analysis.constants import constant_value
@@ -14,7 +15,12 @@ from voltray.driver.analysis.select_list import Generated, as_generator
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import (
-    NamedArgument, UnresolvedAlias, UnresolvedExtract, UnresolvedFunction, UnresolvedStar,
+    NamedArgument,
+    PythonFunction,
+    UnresolvedAlias,
+    UnresolvedExtract,
+    UnresolvedFunction,
+    UnresolvedStar,
 )  # fmt: skip
 from voltray.proto.expressions import Attribute, Expression, Literal, new_id
 from voltray.proto.failures import QueryContext
@@ -29,6 +35,10 @@ def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Res
     name = relation.name[-1].lower()
     if len(relation.name) == 1 and name == "range":
         return _range(relation, analysis)
+    user = analysis.environment.user_function(("table function", relation.name[-1].lower()))
+    if isinstance(user, PythonFunction):
+        called = replace(user, args=relation.args)
+        return analysis.relation(r.PythonTableFunction(called, origin=relation.origin))
     source = leaf_scope(logical.OneRow())
     function = UnresolvedFunction(relation.name, relation.args, origin=relation.origin)
     generated = _generator(function, source, analysis, relation.origin, table=True)

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import atexit
+import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.connect.dataframe import DataFrame
-from pyspark.sql.connect.proto import relations_pb2
+from pyspark.sql.connect.plan import SQL
+from pyspark.sql.connect.session import SparkSession
 
 from voltray.driver.analysis.analyzer import analyze
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.plan.logical import LogicalPlan, schema_of
 from voltray.driver.plan.relations import CachedLocalRelation, LocalRelation, NamedTable, Relation
+from voltray.driver.sql.parser import parse_expression, parse_query
+from voltray.driver.sql.schema import parse_schema
 from voltray.proto.expressions import Expression
+from voltray.proto.failures import SparkError
 from voltray.proto.types import DataType, StructType
+
+RECORDED = Path(__file__).with_name("recorded.json")
 
 
 class PlainEnvironment:
-    """An environment without tables, whose SQL is the product's own."""
+    """An environment without tables."""
 
     user = "somebody"
     time_zone = "UTC"
-    ansi = True
     case_sensitive = False
     catalog: Any = None
+    variables: Mapping[str, Any] = {}
 
     def __init__(self, ansi: bool = True, views: Mapping[str, LogicalPlan] | None = None) -> None:
         self.ansi = ansi
         self.views = dict(views or {})
-        self.variables: Mapping[str, Any] = {}
 
     def conf(self, key: str) -> str:
         return {"spark.sql.pivotMaxValues": "10000"}.get(key, "")
@@ -51,48 +60,35 @@ class PlainEnvironment:
         raise NotImplementedError
 
     def parse_expression(self, text: str) -> Expression:
-        from voltray.driver.sql.parser import parse_expression
-
         return parse_expression(text)
 
     def parse_query(self, text: str) -> Relation:
-        from voltray.driver.sql.parser import parse_query
-
         return parse_query(text)
 
     def parse_schema(self, text: str) -> DataType:
-        from voltray.driver.sql.schema import parse_schema
-
         return parse_schema(text)
 
 
-class _Client:
-    """What a DataFrame asks of its session's client while it only builds plans."""
-
-    def __init__(self) -> None:
-        self._client_id = "test"
-
-
-class Session:
-    """Enough of a Connect session to build DataFrames without a server."""
-
-    def __init__(self) -> None:
-        self.client = self
-        self._session_id = "test"
-        self._user_id = "test"
-        self._plan_compression_threshold = -1
+def offline_session() -> SparkSession:
+    """A client that builds plans and has no server."""
+    session = SparkSession("sc://localhost:1")
+    atexit.unregister(session.client._cleanup_ml_cache)  # would wait for a server at the end
+    return session
 
 
-def plan_message(frame: DataFrame) -> relations_pb2.Relation:
-    """The relation message that a client would send."""
-    from pyspark.sql.connect.client import SparkConnectClient  # noqa: F401
+def sql(session: SparkSession, text: str) -> DataFrame:
+    """A query's DataFrame, not run eagerly as ``session.sql`` does."""
+    return DataFrame(SQL(text), session)
 
-    return frame._plan.plan(frame._session.client)
+
+def relation(frame: DataFrame) -> Relation:
+    """The relation that a client would send."""
+    return relation_from_message(frame._plan.plan(frame._session.client))
 
 
 def analyzed(frame: DataFrame, environment: Any | None = None) -> LogicalPlan:
     """A DataFrame analysed here instead of on its server."""
-    return analyze(relation_from_message(frame._plan.plan(frame._session.client)), environment or PlainEnvironment())
+    return analyze(relation(frame), environment or PlainEnvironment())
 
 
 def schema(frame: DataFrame, environment: Any | None = None) -> StructType:
@@ -100,14 +96,31 @@ def schema(frame: DataFrame, environment: Any | None = None) -> StructType:
     return schema_of(analyzed(frame, environment))
 
 
+def described(schema: StructType) -> list[list[Any]]:
+    """A schema as it is recorded: names, types, nullability."""
+    return [[f.name, f.dataType.jsonValue(), f.nullable] for f in schema.fields]
+
+
+def outcome(frame: Callable[[], DataFrame], environment: Any | None = None) -> Any:
+    """A schema, or the condition and parameters of the error."""
+    try:
+        return described(schema(frame(), environment))
+    except SparkError as error:
+        return {"condition": error.failure.condition, "parameters": dict(sorted(error.failure.parameters.items()))}
+
+
+def recorded() -> dict[str, Any]:
+    """Answers of Spark 4.1.1 to the cases of this folder, by name."""
+    found: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return found
+
+
 def deeply(function: Callable[[], Any]) -> Any:
     """Run with the large stack and recursion limit that the server's threads have."""
-    import sys
-
     result: list[Any] = []
     limit, size = sys.getrecursionlimit(), threading.stack_size()
     sys.setrecursionlimit(1_000_000)
-    threading.stack_size(512 * 1024 * 1024)
+    threading.stack_size(512 << 20)
     try:
         thread = threading.Thread(target=lambda: result.append(function()))
         thread.start()
