@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from voltray.proto.types import DataType
 
 # Confs that executors read travel with each query.
+# Table functions have names of their own: they are kept under this word and their name.
+TABLE_FUNCTION = "table function"
 TRAVELLING_PREFIXES = ("spark.sql.",)
 
 
@@ -160,6 +162,8 @@ class Session:
 
     def user_function(self, name: tuple[str, ...]) -> Any | None:
         """A function that the session or the catalog registered."""
+        if name[0] == TABLE_FUNCTION:
+            return self._functions.get(" ".join(name))
         if len(name) == 1 and (found := self._functions.get(name[0].lower())) is not None:
             return found
         return self.backend.catalog_function(self, name)

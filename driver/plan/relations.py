@@ -32,6 +32,13 @@ class MapInPython(Relation):
 
 
 @dataclass(frozen=True, slots=True)
+class PythonTableFunction(Relation):
+    """A user's Python table function on constant arguments."""
+
+    function: PythonFunction
+
+
+@dataclass(frozen=True, slots=True)
 class MapGroups(Relation):
     """``applyInPandas`` or ``applyInArrow`` of grouped rows."""
 

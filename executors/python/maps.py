@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import polars as pl
@@ -12,7 +14,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.python import protocol
 from voltray.executors.python.pool import POOL
 from voltray.executors.python.protocol import WorkerFunction
-from voltray.executors.python.udf import batch_rows, carried, record_batch, worker_task
+from voltray.executors.python.udf import argument_schema, batch_rows, carried, record_batch, worker_task
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, PythonCall
 from voltray.proto.types import StructField, StructType, carrier
 
@@ -49,6 +51,8 @@ def map_partition(
     context: EvaluationContext,
 ) -> pl.DataFrame:
     """The rows that a function makes of all rows, which it gets as batches."""
+    if call.eval_type == protocol.TABLE:
+        return table_rows(call, inputs, outputs, frame, context)
     batch = _in_struct(batch_of(frame, inputs, context.time_zone))
     step = batch_rows(context)
 
@@ -60,6 +64,27 @@ def map_partition(
 
     function = WorkerFunction((call.command,), (0,))
     return _rows(call, function, schema_of(inputs), write, outputs, context)
+
+
+def table_rows(
+    call: PythonCall,
+    inputs: Sequence[Attribute],
+    outputs: Sequence[Attribute],
+    frame: pl.DataFrame,
+    context: EvaluationContext,
+) -> pl.DataFrame:
+    """The rows that a table function makes of its arguments' rows."""
+    schema = argument_schema([a.dtype for a in inputs])
+    described = {"inputs": [a.dtype.json() for a in inputs], "results": [call.dtype.json()], "table": True}
+    columns = [frame.get_column(a.column) for a in inputs]
+    batch = record_batch(columns, schema, "UTC", frame.height).replace_schema_metadata({"spark": json.dumps(described)})
+
+    def write(sink: BinaryIO) -> None:
+        _write_group(sink, batch)
+        sink.write(protocol.end_of_input())
+
+    function = WorkerFunction((call.command,), tuple(range(len(inputs))), call.arg_names)
+    return _rows(call, function, schema, write, outputs, context)
 
 
 def map_groups(
@@ -196,6 +221,8 @@ def _rows(
     context: EvaluationContext,
 ) -> pl.DataFrame:
     task = worker_task(call.eval_type, call.python_version, (function,), context, schema)
+    if call.eval_type == protocol.TABLE:
+        task = replace(task, table_function=(call.dtype.json(), call.name))
     frames = list(_frames(POOL.run(context.session_id, context.query_id, task, write), outputs))
     return pl.concat(frames) if frames else empty_frame(outputs)
 

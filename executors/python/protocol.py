@@ -27,6 +27,7 @@ SCALAR_PANDAS_ITER, MAP_PANDAS_ITER, COGROUPED_MAP_PANDAS, MAP_ARROW_ITER = 204,
 GROUPED_MAP_ARROW, COGROUPED_MAP_ARROW = 209, 210
 GROUPED_MAP_ARROW_ITER, GROUPED_MAP_PANDAS_ITER = 215, 216
 SCALAR_ARROW, SCALAR_ARROW_ITER, GROUPED_AGG_ARROW, WINDOW_AGG_ARROW = 250, 251, 252, 253
+TABLE = 300
 _NAMED_ARGUMENTS = frozenset((100, 101, 200, 202, 203, 204, 250, 251, 252, 253))
 
 
@@ -51,6 +52,8 @@ class WorkerTask:
     input_schema: str | None = None
     """Spark's JSON of the input's type, which Arrow-optimised functions want."""
     partition_id: int = 0
+    table_function: tuple[str, str] | None = None
+    """For a function that makes tables: Spark's JSON of its rows' type, and its name."""
     files_folder: str = ""
     includes: tuple[str, ...] = ()
 
@@ -88,6 +91,8 @@ def header(task: WorkerTask) -> bytes:
         _int(0),  # broadcasts
         _int(task.eval_type),
     ]
+    if task.table_function is not None:
+        return b"".join(parts) + _table_function(task.functions[0], *task.table_function)
     if task.eval_type != BATCHED:
         parts.append(_int(len(task.confs)))
         parts.extend(_text(k) + _text(v) for k, v in task.confs)
@@ -110,6 +115,17 @@ def _function(function: WorkerFunction, eval_type: int) -> bytes:
                 parts.append(_text(name))
     parts.append(_int(len(function.commands)))
     parts.extend(_text(c) for c in function.commands)
+    return b"".join(parts)
+
+
+def _table_function(function: WorkerFunction, return_type: str, name: str) -> bytes:
+    parts = [_int(len(function.offsets))]
+    names = function.names or (None,) * len(function.offsets)
+    for offset, keyword in zip(function.offsets, names, strict=True):
+        parts.extend((_int(offset), _bool(keyword is not None)))
+        if keyword is not None:
+            parts.append(_text(keyword))
+    parts.extend((_int(0), _bool(False), _text(function.commands[0]), _text(return_type), _text(name)))
     return b"".join(parts)
 
 

@@ -118,7 +118,7 @@ def worker_task(
         tuple(confs.items()),
         schema.json(),
         context.partition_id,
-        context.files_folder,
+        files_folder=context.files_folder,
     )
 
 

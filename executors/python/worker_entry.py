@@ -291,6 +291,7 @@ class ArrowRows:
 
     def __init__(self, *_: Any) -> None:
         self.results: list[DataType] = []
+        self.makes_tables = False
 
     def load_stream(self, stream: Any) -> Iterator[tuple[Any, ...]]:
         """Rows of the input, as Spark would have pickled them."""
@@ -298,6 +299,7 @@ class ArrowRows:
         described = json.loads(reader.schema.metadata[b"spark"])
         inputs = [worker_type(t) for t in described["inputs"]]
         self.results = [worker_type(t) for t in described["results"]]
+        self.makes_tables = described.get("table", False)
         converters = [input_converter(t) for t in inputs]
         for batch in reader:
             columns = []
@@ -309,7 +311,7 @@ class ArrowRows:
     def dump_stream(self, rows: Iterable[Any], stream: Any) -> None:
         """Results as Arrow batches, one column a function."""
         writer = None
-        iterator = iter(rows)
+        iterator = self._single_rows(rows)
         while True:
             taken = [row for _, row in zip(range(BATCH_ROWS), iterator, strict=False)]
             if not taken and writer is not None:
@@ -320,6 +322,13 @@ class ArrowRows:
                 writer = pa.RecordBatchStreamWriter(stream, batch.schema)
             writer.write_batch(batch)
         writer.close()
+
+    def _single_rows(self, rows: Iterable[Any]) -> Iterator[Any]:
+        for row in rows:
+            if self.makes_tables:
+                yield from row
+            else:
+                yield row
 
     def _batch(self, rows: list[Any]) -> pa.RecordBatch:
         columns = [rows] if len(self.results) == 1 else [[row[i] for row in rows] for i in range(len(self.results))]

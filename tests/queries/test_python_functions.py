@@ -176,6 +176,27 @@ def test_aggregates_in_pandas(rows: DataFrame) -> None:
         rows.groupBy("id").agg(mean("v"), F.sum("v")).collect()
 
 
+def test_table_functions(spark: SparkSession) -> None:
+    @F.udtf(returnType="n: int, s: string")  # type: ignore[arg-type]
+    class Repeated:
+        def eval(self, count: int, text: str) -> Iterator[tuple[int, str]]:
+            for number in range(count):
+                yield number, text * number
+
+        def terminate(self) -> Iterator[tuple[int, str]]:
+            yield -1, "end"
+
+    assert values(Repeated(F.lit(2), F.lit("x"))) == [(0, ""), (1, "x"), (-1, "end")]  # type: ignore[operator]
+    spark.udtf.register("repeated", Repeated)  # type: ignore[arg-type]
+    assert values(spark.sql("select s from repeated(2, text => 'y') where n = 1")) == [("y",)]
+
+
+def test_registered_functions_are_called_by_name(spark: SparkSession) -> None:
+    spark.udf.register("times_two", lambda x: x * 2, "int")
+    frame = spark.range(2).select(F.call_udf("times_two", "id"), F.call_function("times_two", "id"))
+    assert values(frame) == [(0, 0), (2, 2)]
+
+
 def test_the_users_traceback_reaches_the_client(spark: SparkSession) -> None:
     def broken(x: int) -> float:
         return 1 / x

@@ -8,7 +8,7 @@ from pyspark.sql.connect.proto import relations_pb2
 from pyspark.sql.connect.proto.expressions_pb2 import CommonInlineUserDefinedFunction
 
 from voltray.driver.analysis.python_functions import RegisteredFunction
-from voltray.driver.connect.errors import unsupported_operation
+from voltray.driver.connect.messages.relations import table_function
 from voltray.driver.connect.messages.types import data_type_from_message
 from voltray.driver.plan.expressions import PythonFunction
 from voltray.proto.failures import spark_error
@@ -45,7 +45,5 @@ def register_table_function(
     operation: Operation,
     command: relations_pb2.CommonInlineUserDefinedTableFunction,
 ) -> None:
-    """Refuse: Python functions are not there yet."""
-    raise unsupported_operation(
-        f"the table function {command.function_name}: Python functions on the server are not there yet"
-    )
+    """Register a Python table function of the session."""
+    session.register_function(f"table function {command.function_name}", table_function(command))

@@ -22,6 +22,7 @@ from voltray.driver.connect.messages.expressions import (
 from voltray.driver.connect.messages.literals import literal_from_message
 from voltray.driver.connect.messages.types import data_type_from_message
 from voltray.driver.plan import relations as r
+from voltray.driver.plan.expressions import PythonFunction
 from voltray.driver.plan.identifiers import split_identifier
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import ErrorKind, spark_error
@@ -442,6 +443,24 @@ def _map_partitions(message: Message) -> r.Relation:
     return r.MapInPython(relation_from_message(field.input), user_function(field.func))
 
 
+def table_function(field: relations_pb2.CommonInlineUserDefinedTableFunction) -> PythonFunction:
+    """A user's Python table function as it stands in messages; without a type where it says itself what it gives."""
+    python = field.python_udtf
+    return PythonFunction(
+        field.function_name,
+        field.deterministic,
+        python.eval_type,
+        data_type_from_message(python.return_type) if python.HasField("return_type") else None,
+        python.command,
+        python.python_ver,
+        expressions_from_messages(field.arguments),
+    )
+
+
+def _python_table_function(message: Message) -> r.Relation:
+    return r.PythonTableFunction(table_function(message.common_inline_user_defined_table_function))
+
+
 def _group_map(message: Message) -> r.Relation:
     field = message.group_map
     if field.HasField("transform_with_state_info"):
@@ -505,12 +524,12 @@ READERS: dict[str, Reader] = {
     "catalog": _catalog,
     "map_partitions": _map_partitions,
     "group_map": _group_map,
+    "common_inline_user_defined_table_function": _python_table_function,
     "co_group_map": _co_group_map,
     **{name: _statistic_reader(name) for name in statistics.READERS},
 }
 
 UNSUPPORTED: dict[str, str] = {
-    "common_inline_user_defined_table_function": "Python functions on the server are not there yet",
     "common_inline_user_defined_data_source": "Python data sources are not there yet",
     "with_watermark": "structured streaming is not supported",
     "apply_in_pandas_with_state": "structured streaming is not supported",
