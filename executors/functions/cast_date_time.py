@@ -427,7 +427,7 @@ def string_to_time(casting: Casting, value: pl.Expr) -> pl.Expr:
 def time_to_time(casting: Casting, value: pl.Expr) -> pl.Expr:
     """Cut to fewer fractional digits."""
     digits = getattr(casting.target, "precision", 6)
-    unit = 10 ** (9 - digits)
+    unit = int(10 ** (9 - digits))
     return (value.to_physical() // unit * unit).cast(pl.Time)
 
 

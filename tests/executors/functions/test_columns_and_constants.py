@@ -22,9 +22,35 @@ FOLDER = Path(__file__).parent / "recorded"
 FIRST_ID = 800_000
 # Arguments that are constants in any query, by Spark's own rule: only the first of these functions' may be a column.
 ONE_COLUMN = frozenset(
-    ["round", "bround", "ceil", "ceiling", "floor", "to_number", "try_to_number", "to_binary", "try_to_binary", "like", "ilike"]
+    [
+        "round",
+        "bround",
+        "ceil",
+        "ceiling",
+        "floor",
+        "to_number",
+        "try_to_number",
+        "to_binary",
+        "try_to_binary",
+        "like",
+        "ilike",
+    ]
 )
-CONSTANT = frozenset(["rand", "random", "randn", "uniform", "randstr", "likeany", "likeall", "notlikeany", "notlikeall", "assert_true", "raise_error"])
+CONSTANT = frozenset(
+    [
+        "rand",
+        "random",
+        "randn",
+        "uniform",
+        "randstr",
+        "likeany",
+        "likeall",
+        "notlikeany",
+        "notlikeall",
+        "assert_true",
+        "raise_error",
+    ]
+)
 
 
 def _with_columns(expression: Expression, columns: list[pl.Series]) -> Expression:

@@ -24,7 +24,9 @@ def call(name: str, *args: Expression, dtype: DataType = BOOLEAN, mode: EvalMode
 
 def values(expression: Expression, frame: pl.DataFrame = FRAME) -> list[Any]:
     compiled = compile_expression(expression, EvaluationContext()).alias("v")
-    found = [frame.lazy().select(compiled).collect(engine=e).get_column("v").to_list() for e in ("in-memory", "streaming")]
+    found = [
+        frame.lazy().select(compiled).collect(engine=e).get_column("v").to_list() for e in ("in-memory", "streaming")
+    ]
     assert found[0] == found[1]
     return found[0]
 
@@ -71,7 +73,12 @@ def test_a_conjunction_guards_what_stands_behind() -> None:
 
 
 def test_a_disjunction_guards_what_stands_behind() -> None:
-    assert values(call("or", call("==", X, ZERO), call(">", INVERSE, Literal(0.3, DOUBLE)))) == [True, True, None, False]
+    assert values(call("or", call("==", X, ZERO), call(">", INVERSE, Literal(0.3, DOUBLE)))) == [
+        True,
+        True,
+        None,
+        False,
+    ]
 
 
 def test_guards_reach_into_nested_branches() -> None:
