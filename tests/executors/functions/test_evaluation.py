@@ -39,6 +39,9 @@ def condition_of(expression: Expression) -> str:
     return "no error"
 
 
+X_OR_NULL = Cast(
+    call("if", call("not", call("==", X, ZERO)), Literal(None, DOUBLE), Cast(X, DOUBLE), dtype=DOUBLE), DOUBLE
+)
 INVERSE = call("/", Cast(ONE, DOUBLE), Cast(X, DOUBLE), dtype=DOUBLE)
 NOT_ZERO = call("not", call("==", X, ZERO))
 
@@ -58,7 +61,7 @@ def test_null_divides_nothing() -> None:
         ("when", (NOT_ZERO, INVERSE), [None, 1.0, None, 0.25]),
         ("when", (call("==", X, ZERO), Literal(-1.0, DOUBLE), INVERSE), [-1.0, 1.0, None, 0.25]),
         ("if", (NOT_ZERO, INVERSE, Literal(0.0, DOUBLE)), [0.0, 1.0, 0.0, 0.25]),
-        ("coalesce", (Cast(call("if", NOT_ZERO, Literal(None, DOUBLE), Cast(X, DOUBLE), dtype=DOUBLE), DOUBLE), INVERSE),
+        ("coalesce", (X_OR_NULL, INVERSE),
          [0.0, 1.0, None, 0.25]),
     ],
 )  # fmt: skip
