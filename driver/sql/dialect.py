@@ -34,7 +34,8 @@ def _typed_number(parser: SparkParser, token: Token) -> exp.Expression:
 
 
 def _typed_literal(parser: SparkParser, this: exp.Expression, to: exp.DataType) -> exp.Expression:
-    name = exp.Literal.string(to.sql(dialect="spark"))
+    # sqlglot writes TIME as TIMESTAMP for Spark.
+    name = exp.Literal.string("time" if to.this == exp.DType.TIME else to.sql(dialect="spark"))
     return exp.Anonymous(this=TYPED_LITERAL, expressions=[name, this])
 
 

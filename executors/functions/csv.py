@@ -122,7 +122,7 @@ def _resolve_schema_of_csv(resolution: Any) -> Expression:
     options = Options(options_of(resolution, 1))
     context = EvaluationContext(resolution.settings.time_zone, resolution.ansi)
     tokens = tokenize(pl.Series([text]), dialect_of(options))
-    types = infer_types(tokens, len(tokens[0]), options, context)
+    types = infer_types([tokens], len(tokens[0]), options, context)
     fields = [StructField(f"_c{i}", t, True) for i, t in enumerate(types)]
     return Literal(sql_type(StructType(fields)), STRING)
 

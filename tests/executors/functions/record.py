@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from sample import SPARK_ROW  # type: ignore[import-not-found]
+from sample_row import SPARK_ROW  # type: ignore[import-not-found]
 
 
 def recorded(spark: SparkSession, text: str) -> dict[str, Any]:
