@@ -46,9 +46,10 @@ def _decompressed(operation: Any, max_bytes: int) -> relations_pb2.Relation | co
         raise cannot_parse("the compressed plan is neither a relation nor a command")
     try:
         data = _decompress(operation.data, max_bytes)
-        return kind.FromString(data)
+        content: relations_pb2.Relation | commands_pb2.Command = kind.FromString(data)
     except (zstandard.ZstdError, DecodeError) as failure:
         raise cannot_parse(str(failure)) from None
+    return content
 
 
 def _decompress(data: bytes, max_bytes: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql.connect.proto import base_pb2 as pb
 
@@ -19,6 +19,7 @@ from voltray.driver.connect.sessions import Sessions
 from voltray.driver.connect.threads import DeepThreads
 from voltray.proto.failures import ErrorKind, spark_error
 
+Response = TypeVar("Response")
 PROGRESS_INTERVAL = "spark.connect.progress.reportInterval"
 
 
@@ -162,9 +163,10 @@ class SparkConnectService:
         return self._sessions.existing(key_of(request), request.client_observed_server_side_session_id)
 
 
-def _addressed(response: Any, session: Session) -> Any:
-    response.session_id = session.key.session_id
-    response.server_side_session_id = session.server_side_session_id
+def _addressed(response: Response, session: Session) -> Response:
+    message: Any = response
+    message.session_id = session.key.session_id
+    message.server_side_session_id = session.server_side_session_id
     return response
 
 

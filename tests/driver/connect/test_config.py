@@ -10,6 +10,7 @@ import pytest
 from connect_wire import Told, Wire
 from pyspark.errors import AnalysisException, IllegalArgumentException, SparkNoSuchElementException
 from pyspark.sql.connect.proto import base_pb2 as pb
+
 from voltray.driver.connect.config import HONOURED, HONOURED_PREFIXES, NOT_SUPPORTED_IN_CONNECT
 from voltray.driver.connect.confs import definitions
 
