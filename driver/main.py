@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import click
+
 import voltray
 from voltray.driver.settings import DEFINITIONS, SettingError, Settings, load_settings
 
@@ -23,8 +24,7 @@ def settings_flags(command: Command) -> Command:
             definition.flag,
             definition.name,
             metavar=definition.metavar,
-            help=f"{definition.help_text} "
-            f"[{definition.environment_variable}; default: {definition.default_text}]",
+            help=f"{definition.help_text} [{definition.environment_variable}; default: {definition.default_text}]",
         )(command)
     return command
 

@@ -12,7 +12,9 @@ from voltray.proto.operators import Operator
 
 _DOCUMENT = re.compile(r'\{"condition": "')
 _NO_SUCH_FILE = re.compile(r"no such file or directory", re.IGNORECASE)
-_FILE_FORMAT = re.compile(r"parquet: |invalid utf-?8|unexpected end of file|.*(?:gzip|zstd|deflate|decompress)", re.IGNORECASE)
+_FILE_FORMAT = re.compile(
+    r"parquet: |invalid utf-?8|unexpected end of file|.*(?:gzip|zstd|deflate|decompress)", re.IGNORECASE
+)
 _PATH = re.compile(r"(?:file://)?(/[^\s'\"]+)")
 
 

@@ -275,7 +275,7 @@ def promoted_string(left: DataType, right: DataType) -> DataType | None:
         return None
     if isinstance(other, IntegralType):
         return LONG
-    if isinstance(other, FractionalType) or isinstance(other, DecimalType):
+    if isinstance(other, FractionalType | DecimalType):
         return DOUBLE
     if isinstance(other, (*_ANSI_INTERVAL, NullType)) or not _is_atomic(other):
         return None
@@ -446,8 +446,8 @@ def can_cast(source: DataType, target: DataType, ansi: bool = True) -> bool:
         case (MapType(), MapType()):
             keys = can_cast(source.keyType, target.keyType, ansi)
             keys = keys and (ansi or not _force_nullable(source.keyType, target.keyType))
-            nulls = source.valueContainsNull, target.valueContainsNull
-            fit = _nulls_fit(source.valueType, target.valueType, *nulls, ansi)
+            has, takes = source.valueContainsNull, target.valueContainsNull
+            fit = _nulls_fit(source.valueType, target.valueType, has, takes, ansi)
             return keys and fit and can_cast(source.valueType, target.valueType, ansi)
         case (StructType(), StructType()):
             return len(source.fields) == len(target.fields) and all(

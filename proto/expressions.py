@@ -282,7 +282,7 @@ class InSubquery(Expression):
 
 def dtype_of(expression: Expression) -> DataType:
     """The type of any resolved expression."""
-    return expression.dtype  # type: ignore[attr-defined]
+    return expression.dtype  # type: ignore[attr-defined, no-any-return]
 
 
 def nullable_of(expression: Expression) -> bool:

@@ -19,8 +19,20 @@ from voltray.driver.plan.expressions import UnresolvedFunction
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.coercion import is_groupable
 from voltray.proto.expressions import (
-    AggregateCall, Alias, Attribute, Call, Expression, Literal, ScalarSubquery, WindowCall, children_of, dtype_of,
-    map_children, new_id, to_attribute, walk,
+    AggregateCall,
+    Alias,
+    Attribute,
+    Call,
+    Expression,
+    Literal,
+    ScalarSubquery,
+    WindowCall,
+    children_of,
+    dtype_of,
+    map_children,
+    new_id,
+    to_attribute,
+    walk,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import DataType
@@ -48,8 +60,7 @@ def has_aggregate(item: Item | Expression) -> bool:
 
 def _inner(node: Expression) -> list[Expression]:
     if isinstance(node, WindowCall):
-        parts = [*children_of(node.function), *node.partition_by, *node.order_by]
-        return parts
+        return [*children_of(node.function), *node.partition_by, *node.order_by]
     return list(children_of(node))
 
 
@@ -183,9 +194,7 @@ def finished(
     aggregate = logical.Aggregate(plan, groups, tuple(frame.aggregates.values()))
     available = groups + tuple([to_attribute(a) for a in aggregate.aggregates])
     result, output = project(aggregate, available, rewritten, lateral)
-    scope = scope_over(
-        output, child.scope, hidden=(), inner=None, aggregate=AggregateInfo(frame)
-    )
+    scope = scope_over(output, child.scope, hidden=(), inner=None, aggregate=AggregateInfo(frame))
     return Resolved(result, scope)
 
 
@@ -295,9 +304,7 @@ def _over_groups(expression: Expression, frame: Frame, output: frozenset[int] | 
     return map_children(expression, lambda c: _over_groups(c, frame, output))
 
 
-def having(
-    child: Resolved, condition: Expression, analysis: Analysis, origin: QueryContext | None
-) -> Resolved:
+def having(child: Resolved, condition: Expression, analysis: Analysis, origin: QueryContext | None) -> Resolved:
     """A filter right above an aggregation."""
     from voltray.driver.analysis.relations.filter import boolean_condition, trimmed
 

@@ -38,9 +38,7 @@ def ordered_arguments(
     return _by_name(entry, called_as, unfolded, origin)
 
 
-def _by_name(
-    entry: Function, called_as: str, args: list[Expression], origin: QueryContext | None
-) -> list[Expression]:
+def _by_name(entry: Function, called_as: str, args: list[Expression], origin: QueryContext | None) -> list[Expression]:
     routine = f"`{called_as}`"
     parameters = entry.signature.parameters
     names = [p.name.lower() for p in parameters]
@@ -51,8 +49,10 @@ def _by_name(
     for position, argument in enumerate(args):
         if not isinstance(argument, NamedArgument):
             if named_seen:
-                raise analysis_error("UNEXPECTED_POSITIONAL_ARGUMENT", origin, routineName=routine,
-                                     parameterName=f"`{parameters[min(position, len(parameters) - 1)].name}`")  # fmt: skip
+                last = parameters[min(position, len(parameters) - 1)].name
+                raise analysis_error(
+                    "UNEXPECTED_POSITIONAL_ARGUMENT", origin, routineName=routine, parameterName=f"`{last}`"
+                )
             if position < len(slots):
                 slots[position] = argument
             continue
@@ -65,7 +65,11 @@ def _by_name(
             )  # fmt: skip
         index = names.index(argument.name.lower())
         if slots[index] is not None:
-            kind = "BOTH_POSITIONAL_AND_NAMED" if not isinstance(args[index], NamedArgument) else "DOUBLE_NAMED_ARGUMENT_REFERENCE"
+            kind = (
+                "BOTH_POSITIONAL_AND_NAMED"
+                if not isinstance(args[index], NamedArgument)
+                else "DOUBLE_NAMED_ARGUMENT_REFERENCE"
+            )
             raise analysis_error(f"DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.{kind}", origin, routineName=routine,
                                  parameterName=f"`{parameters[index].name}`")  # fmt: skip
         slots[index] = argument.value

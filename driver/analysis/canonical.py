@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from voltray.proto.expressions import (
-    AggregateCall, Alias, Attribute, Call, Cast, Expression, Lambda, LambdaVariable, Literal, OuterReference,
-    SortOrder, WindowCall, children_of,
+    AggregateCall,
+    Alias,
+    Attribute,
+    Call,
+    Cast,
+    Expression,
+    Lambda,
+    LambdaVariable,
+    Literal,
+    OuterReference,
+    SortOrder,
+    WindowCall,
+    children_of,
 )  # fmt: skip
 
 _COMMUTATIVE = frozenset({"+", "*", "and", "or", "==", "<=>", "&", "|", "^"})

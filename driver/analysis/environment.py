@@ -60,7 +60,7 @@ class Environment(Protocol):
         ...
 
     def resolve_table(self, table: NamedTable) -> LogicalPlan | Relation:
-        """A temp view (its resolved plan), a persistent view (its unresolved query, with its defaults) or a table's scan."""
+        """A temp view (its resolved plan), a persistent view (its unresolved query) or a table's scan."""
         ...
 
     def user_function(self, name: tuple[str, ...]) -> Any | None:

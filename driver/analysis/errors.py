@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from voltray.driver.plan.identifiers import quoted
 from voltray.proto.expressions import Attribute, Expression, dtype_of
@@ -19,7 +20,7 @@ def analysis_error(
     condition: str,
     origin: QueryContext | None = None,
     *,
-    extra: Mapping[str, object] | None = None,
+    extra: Any = None,
     **parameters: object,
 ) -> SparkError:
     """An AnalysisException of a condition; ``extra`` holds parameters whose names are taken (``condition``)."""

@@ -5,8 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voltray.driver.plan.logical import (
-    Aggregate, AsOfJoin, CollectMetrics, FileScan, Filter, Generate, Join, Limit, LogicalPlan, Project, Repartition,
-    Sample, Sort, Window, children_of, with_children,
+    Aggregate,
+    AsOfJoin,
+    CollectMetrics,
+    FileScan,
+    Filter,
+    Generate,
+    Join,
+    Limit,
+    LogicalPlan,
+    Project,
+    Repartition,
+    Sample,
+    Sort,
+    Window,
+    children_of,
+    with_children,
 )  # fmt: skip
 from voltray.proto.expressions import Alias, Attribute
 
@@ -45,7 +59,7 @@ def _exposed(plan: LogicalPlan, wanted: frozenset[int]) -> tuple[LogicalPlan, di
 def _exposed_sides(
     plan: Join | AsOfJoin, missing: frozenset[int], have: dict[int, Attribute]
 ) -> tuple[LogicalPlan, dict[int, Attribute]]:
-    left, from_left = _exposed(plan.left, missing)
+    left, _ = _exposed(plan.left, missing)
     if plan.kind in ("left_semi", "left_anti", "existence"):
         raised: LogicalPlan = replace(plan, left=left)
     else:

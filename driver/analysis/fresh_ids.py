@@ -7,8 +7,18 @@ from typing import Any
 
 from voltray.driver.plan.logical import Leaf, LocalData, LogicalPlan, children_of
 from voltray.proto.expressions import (
-    Alias, Attribute, ExistsSubquery, Expression, InSubquery, LambdaVariable, OuterReference, ScalarSubquery,
-    WindowFrame, column_name, map_children, new_id,
+    Alias,
+    Attribute,
+    ExistsSubquery,
+    Expression,
+    InSubquery,
+    LambdaVariable,
+    OuterReference,
+    ScalarSubquery,
+    WindowFrame,
+    column_name,
+    map_children,
+    new_id,
 )  # fmt: skip
 
 
@@ -70,7 +80,9 @@ class _Renewal:
             case Attribute() | LambdaVariable():
                 return replace(expression, expr_id=self._id(expression.expr_id))
             case Alias():
-                return replace(expression, child=self.expression(expression.child), expr_id=self._id(expression.expr_id))
+                return replace(
+                    expression, child=self.expression(expression.child), expr_id=self._id(expression.expr_id)
+                )
             case OuterReference():
                 known = self.ids.get(expression.attribute.expr_id)
                 if known is None:

@@ -166,9 +166,7 @@ class FunctionResolution:
         if self.ignore_nulls is not None and entry.kind is not FunctionKind.SCALAR:
             options = (*options, ("ignore_nulls", self.ignore_nulls))
         if entry.kind is FunctionKind.AGGREGATE:
-            return AggregateCall(
-                title, used, result, null, self.distinct, self.filter, self.order_by, mode, options
-            )
+            return AggregateCall(title, used, result, null, self.distinct, self.filter, self.order_by, mode, options)
         return Call(title, used, result, null, mode, options)
 
     def finish(self) -> Expression:
@@ -252,9 +250,7 @@ def _coerced(resolution: FunctionResolution) -> tuple[Expression, ...]:
             )
     for positions in groups.values():
         _unify(resolution, args, positions, ansi)
-    for parameter in entry.signature.parameters[count:]:
-        if parameter.default is not None:
-            args.append(parameter.default)
+    args.extend([p.default for p in entry.signature.parameters[count:] if p.default is not None])
     return tuple(args)
 
 
@@ -277,9 +273,7 @@ def _accepted(resolution: FunctionResolution, position: int, accepts: Accept) ->
 def _is_taken(dtype: DataType, accepts: Accept) -> bool:
     if DataType in accepts.classes:
         return True
-    return isinstance(dtype, accepts.classes) and not (
-        isinstance(dtype, NullType) and NullType not in accepts.classes
-    )
+    return isinstance(dtype, accepts.classes) and not (isinstance(dtype, NullType) and NullType not in accepts.classes)
 
 
 def _shown_classes(accepts: Accept) -> str:
@@ -365,7 +359,7 @@ def resolve_user_function(user: Any, expression: UnresolvedFunction, resolver: E
 
 def _built_in_name(parts: tuple[str, ...]) -> str | None:
     if len(parts) == 1:
-        return parts[0].lower() if parts[0] not in ("isNull", "isNotNull") else parts[0].lower()
+        return parts[0].lower()
     if [p.lower() for p in parts[:-1]] in (["system", "builtin"], ["builtin"]):
         return parts[-1].lower()
     return None
@@ -401,7 +395,7 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
         shown = rope(shown, " FILTER (WHERE ", condition.name, ")")
     orders = tuple([resolver.resolve(o) for o in expression.order_by])
     if orders:
-        shown = rope(shown, " WITHIN GROUP (ORDER BY ", listed([within_group_name(o) for o in orders]), ")")
+        shown = rope(shown, " WITHIN GROUP (ORDER BY ", listed([within_group_name(o, name) for o in orders]), ")")
     resolution = FunctionResolution(
         entry, name, arguments, resolver, shown, expression.origin, expression.distinct,
         None if condition is None else condition.expression,
@@ -411,7 +405,11 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
 
 
 def _check_place(
-    entry: Function, arguments: tuple[Typed, ...], shown: Name, resolver: ExpressionResolver, origin: QueryContext | None
+    entry: Function,
+    arguments: tuple[Typed, ...],
+    shown: Name,
+    resolver: ExpressionResolver,
+    origin: QueryContext | None,
 ) -> None:
     """Generators stand alone in a select list; window functions stand before OVER."""
     for argument in arguments:
@@ -426,11 +424,12 @@ def _check_place(
         raise analysis_error("WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", origin, funcName=f'"{text_of(shown)}"')
 
 
-def within_group_name(order: Typed) -> Name:
+def within_group_name(order: Typed, function: str) -> Name:
     """A key of WITHIN GROUP: ascending is not said."""
     expression = order.expression
     assert isinstance(expression, SortOrder)
-    if isinstance(order.name, type(rope())) and expression.ascending:
+    shortened = function.startswith(("percentile", "mode"))
+    if isinstance(order.name, type(rope())) and expression.ascending and shortened:
         return order.name.parts[0]
     return order.name
 
@@ -517,9 +516,7 @@ def display(
 
 
 # ---- arguments and lambdas -------------------------------------------------------------------------------
-def _resolved_arguments(
-    entry: Function, raw: Sequence[Expression], resolver: ExpressionResolver
-) -> tuple[Typed, ...]:
+def _resolved_arguments(entry: Function, raw: Sequence[Expression], resolver: ExpressionResolver) -> tuple[Typed, ...]:
     if not any(isinstance(a, UnresolvedLambda) for a in raw):
         return tuple([resolver.resolve(a) for a in raw])
     typed: list[Typed | None] = [None if isinstance(a, UnresolvedLambda) else resolver.resolve(a) for a in raw]
@@ -555,9 +552,7 @@ def resolve_lambda(
             "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH", argument.origin,
             expectedNumArgs=len(names), actualNumArgs=len(types),
         )  # fmt: skip
-    variables = tuple(
-        [LambdaVariable(new_id(), n, t, null) for n, (t, null) in zip(names, types, strict=False)]
-    )
+    variables = tuple([LambdaVariable(new_id(), n, t, null) for n, (t, null) in zip(names, types, strict=False)])
     body = resolver.with_lambdas(variables, sensitive).resolve(argument.body)
     shown: list[Name] = [body.name, *["namedlambdavariable()" for _ in variables]]
     return Typed(Lambda(body.expression, variables), called("lambdafunction", shown))

@@ -25,7 +25,7 @@ def expanded(
     grouping_id = Attribute(new_id(), "spark_grouping_id", LONG, False)
     duplicates = len({frozenset(s) for s in sets}) < len(sets)
     position = Attribute(new_id(), "_gen_grouping_pos", LONG, False)
-    passed = tuple([a for a in available])
+    passed = tuple(available)
     projections: list[tuple[Expression, ...]] = []
     for number, chosen in enumerate(sets):
         present = set(chosen)

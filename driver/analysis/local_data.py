@@ -17,10 +17,38 @@ from voltray.driver.plan.relations import LocalRelation
 from voltray.proto.expressions import Attribute, column_name, new_id
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    BINARY, BOOLEAN, BYTE, CALENDAR_INTERVAL, DATE, DOUBLE, FLOAT, INTEGER, LONG, NULL, SHORT, STRING, TIMESTAMP,
-    TIMESTAMP_NTZ, ArrayType, CalendarIntervalType, CharType, DataType, DayTimeIntervalType, DecimalType, MapType,
-    NullType, StructField, StructType, TimestampType, TimeType, UserDefinedType, VarcharType, VariantType,
-    YearMonthIntervalType, carrier, struct_carrier_names,
+    BINARY,
+    BOOLEAN,
+    BYTE,
+    CALENDAR_INTERVAL,
+    DATE,
+    DOUBLE,
+    FLOAT,
+    INTEGER,
+    LONG,
+    NULL,
+    SHORT,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    ArrayType,
+    CalendarIntervalType,
+    CharType,
+    DataType,
+    DayTimeIntervalType,
+    DecimalType,
+    MapType,
+    NullType,
+    StructField,
+    StructType,
+    TimestampType,
+    TimeType,
+    UserDefinedType,
+    VarcharType,
+    VariantType,
+    YearMonthIntervalType,
+    carrier,
+    struct_carrier_names,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -34,11 +62,14 @@ def local_data(relation: LocalRelation, environment: Environment) -> LocalData:
     tables = [table for table in (_table(chunk) for chunk in relation.chunks) if table is not None]
     if not tables:
         if declared is None:
-            raise analysis_error("INVALID_CONNECT_PLAN", relation.origin, sqlstate_hint="schema for LocalRelation is required")
+            raise analysis_error(
+                "INVALID_CONNECT_PLAN", relation.origin, sqlstate_hint="schema for LocalRelation is required"
+            )
         return empty_data(declared)
     schema = declared if declared is not None else StructType([_field(f) for f in tables[0].schema])
     if declared is not None and len(declared.fields) != tables[0].num_columns:
-        raise analysis_error("NUM_COLUMNS_MISMATCH", relation.origin, operator="LocalRelation", firstNumColumns=len(declared.fields),
+        raise analysis_error("NUM_COLUMNS_MISMATCH", relation.origin, operator="LocalRelation",
+                             firstNumColumns=len(declared.fields),
                              invalidOrdinalNum="second", invalidNumColumns=tables[0].num_columns)  # fmt: skip
     carried = [_carried_table(table, schema, environment) for table in tables]
     data = carried[0] if len(carried) == 1 else pa.concat_tables(carried)
@@ -196,7 +227,9 @@ def _converted(column: pa.ChunkedArray, dtype: DataType, target: pa.DataType, ti
     if isinstance(dtype, MapType) and pa.types.is_map(column.type):
         return _converted_maps(column, dtype, time_zone)
     if isinstance(dtype, VariantType):
-        return _converted_struct(column, StructType([StructField("value", BINARY), StructField("metadata", BINARY)]), time_zone)
+        return _converted_struct(
+            column, StructType([StructField("value", BINARY), StructField("metadata", BINARY)]), time_zone
+        )
     if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(target):
         if column.type.tz and target.tz is None:
             column = pc.local_timestamp(column)
@@ -251,7 +284,9 @@ def _converted_maps(column: pa.ChunkedArray, dtype: MapType, time_zone: str) -> 
         chunk = pa.concat_arrays([chunk])  # drops a slice's offset
         keys = _whole(chunk.keys, dtype.keyType, time_zone)
         items = _whole(chunk.items, dtype.valueType, time_zone)
-        return pa.MapArray.from_arrays(chunk.offsets, keys, items, type=target, mask=pc.is_null(chunk) if chunk.null_count else None)
+        return pa.MapArray.from_arrays(
+            chunk.offsets, keys, items, type=target, mask=pc.is_null(chunk) if chunk.null_count else None
+        )
 
     return _per_chunk(column, convert, target)
 

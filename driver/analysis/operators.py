@@ -14,15 +14,41 @@ from voltray.driver.analysis.errors import mismatch, shown_type
 from voltray.driver.analysis.names import Name, called, rope, text_of
 from voltray.driver.analysis.resolver import Typed
 from voltray.proto.coercion import (
-    decimal_of, decimal_of_literal, implicit_cast, is_orderable, promoted_string, tightest_common_type, wider_decimal,
+    decimal_of,
+    decimal_of_literal,
+    implicit_cast,
+    is_orderable,
+    promoted_string,
+    tightest_common_type,
+    wider_decimal,
     wider_type,
 )  # fmt: skip
 from voltray.proto.expressions import Call, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import (
-    DATE, DOUBLE, INTEGER, LONG, STRING, TIMESTAMP, BooleanType, CalendarIntervalType, DataType, DateType,
-    DayTimeIntervalType, DecimalType, DoubleType, FloatType, FractionalType, IntegralType, NullType,
-    NumericType, StringType, TimestampNTZType, TimestampType, TimeType, YearMonthIntervalType, same_type,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    LONG,
+    TIMESTAMP,
+    BooleanType,
+    CalendarIntervalType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    FractionalType,
+    IntegralType,
+    NullType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    YearMonthIntervalType,
+    same_type,
 )  # fmt: skip
 
 _INTERVALS = (DayTimeIntervalType, YearMonthIntervalType, CalendarIntervalType)
@@ -129,9 +155,7 @@ def _refuse(symbol: str, a: Expression, b: Expression, name: Name, origin: Query
     left, right = dtype_of(a), dtype_of(b)
     if same_type(left, right):
         raise _wrong_type(symbol, left, name, origin)
-    raise mismatch(
-        "BINARY_OP_DIFF_TYPES", text_of(name), origin, left=shown_type(left), right=shown_type(right)
-    )
+    raise mismatch("BINARY_OP_DIFF_TYPES", text_of(name), origin, left=shown_type(left), right=shown_type(right))
 
 
 ACCEPTED = {
@@ -176,19 +200,46 @@ def _temporal(
     operator: str, symbol: str, left: Typed, right: Typed, name: Name, ansi: bool, origin: QueryContext | None
 ) -> Operands | None:
     if symbol == "+":
-        return _temporal_sum(left, right, name, ansi)
+        return _temporal_sum(left, right, ansi, origin)
     if symbol == "-":
-        return _temporal_difference(left, right, name, ansi)
+        return _temporal_difference(left, right, name, ansi, origin)
     if symbol in ("*", "/"):
-        return _scaled_interval(symbol, left, right, name, ansi)
+        return _scaled_interval(symbol, left, right, ansi, origin)
     return None
 
 
-def _temporal_sum(left: Typed, right: Typed, name: Name, ansi: bool) -> Operands | None:
-    if isinstance(right.dtype, (*_DATETIMES, TimeType)) and not isinstance(left.dtype, (*_DATETIMES, TimeType)):
-        if isinstance(left.dtype, (*_INTERVALS, NullType)) or isinstance(right.dtype, DateType):
-            return _moved(right, left, ansi, "")
-    return _moved(left, right, ansi, "")
+_MOMENTS = '"(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE)"'
+_SHIFTING = (DayTimeIntervalType, CalendarIntervalType)
+
+
+def _unexpected(
+    operand: Typed, position: str, required: str, name: Name, origin: QueryContext | None
+) -> Exception:
+    return mismatch(
+        "UNEXPECTED_INPUT_TYPE", text_of(name), origin, paramIndex=position, requiredType=required,
+        inputSql=f'"{operand.text}"', inputType=shown_type(operand.dtype),
+    )  # fmt: skip
+
+
+def _temporal_sum(left: Typed, right: Typed, ansi: bool, origin: QueryContext | None) -> Operands | None:
+    a, b = left.dtype, right.dtype
+    if _regular_intervals(a, b):
+        return None
+    times = (*_DATETIMES, TimeType)
+    if isinstance(b, times) and not isinstance(a, times):
+        if isinstance(a, (*_INTERVALS, NullType)) or (isinstance(b, DateType) and not isinstance(a, StringType)):
+            return _moved(right, left, ansi, "", origin)
+    if isinstance(a, _SHIFTING) and not isinstance(b, (*times, *_SHIFTING)):
+        return _moved(right, left, ansi, "", origin)
+    return _moved(left, right, ansi, "", origin)
+
+
+def _regular_intervals(a: DataType, b: DataType) -> bool:
+    """Intervals of one kind (or NULL) are added and subtracted as numbers are."""
+    kinds = (DayTimeIntervalType, YearMonthIntervalType)
+    if (isinstance(a, NullType) and isinstance(b, kinds)) or (isinstance(b, NullType) and isinstance(a, kinds)):
+        return True
+    return any(isinstance(a, k) and isinstance(b, k) for k in _INTERVALS)
 
 
 def _negated(interval: Expression) -> Expression:
@@ -197,7 +248,9 @@ def _negated(interval: Expression) -> Expression:
     return Call("negative", (interval,), dtype_of(interval), nullable_of(interval))
 
 
-def _moved(moment: Typed, by: Typed, ansi: bool, sign: str) -> Operands | None:
+def _moved(
+    moment: Typed, by: Typed, ansi: bool, sign: str, origin: QueryContext | None
+) -> Operands | None:
     """A date, time or timestamp moved by an interval or by days (``sign`` "-": back)."""
     a, b = moment.expression, by.expression
     name = rope(moment.name, " - " if sign else " + ", by.name)
@@ -207,15 +260,19 @@ def _moved(moment: Typed, by: Typed, ansi: bool, sign: str) -> Operands | None:
     if isinstance(moment.dtype, _TIMESTAMPS):
         if isinstance(by.dtype, YearMonthIntervalType):
             return Operands((a, amount), "timestamp_add_year_month_interval", name)
-        if isinstance(by.dtype, (DayTimeIntervalType, CalendarIntervalType)):
+        if isinstance(by.dtype, _SHIFTING):
             return Operands((a, amount), "timestamp_add_interval", name)
         if isinstance(by.dtype, NullType):
             return Operands((a, Literal(None, DayTimeIntervalType())), "timestamp_add_interval", name)
+        return None
     if isinstance(moment.dtype, TimeType) and isinstance(by.dtype, DayTimeIntervalType):
         return Operands((a, amount), "time_add_interval", name)
-    if isinstance(moment.dtype, StringType) and isinstance(by.dtype, (DayTimeIntervalType, CalendarIntervalType)):
-        return Operands((cast_to(a, TIMESTAMP, ansi), amount), "timestamp_add_interval", name, STRING)
-    return None
+    if not isinstance(by.dtype, _SHIFTING):
+        return None
+    if isinstance(moment.dtype, (StringType, NullType)):
+        return Operands((cast_to(a, TIMESTAMP, ansi), amount), "timestamp_add_interval", name, moment.dtype)
+    shown = rope(moment.name, " + ", rope("(- ", by.name, ")") if sign else by.name)
+    raise _unexpected(moment, "first", _MOMENTS, shown, origin)
 
 
 def _moved_date(amount: Expression, moment: Typed, by: Typed, name: Name, ansi: bool, sign: str) -> Operands | None:
@@ -231,10 +288,8 @@ def _moved_date(amount: Expression, moment: Typed, by: Typed, name: Name, ansi: 
     if isinstance(by.dtype, NullType):
         nothing = Literal(None, DayTimeIntervalType())
         return Operands((cast_to(a, TIMESTAMP, ansi), nothing), "timestamp_add_interval", name)
-    if isinstance(by.dtype, (IntegralType, StringType)):
-        function = "date_sub" if sign else "date_add"
-        return Operands((a, b), function, called(function, (moment.name, by.name)))
-    return None
+    function = "date_sub" if sign else "date_add"
+    return Operands((a, b), function, called(function, (moment.name, by.name)))
 
 
 def _moved_by_days(amount: Expression, moment: Typed, by: Typed, sign: str) -> Operands:
@@ -247,40 +302,64 @@ def _moved_by_days(amount: Expression, moment: Typed, by: Typed, sign: str) -> O
     return Operands((moment.expression, days), "date_add", called("date_add", (moment.name, shown)))
 
 
-def _temporal_difference(left: Typed, right: Typed, name: Name, ansi: bool) -> Operands | None:
+def _temporal_difference(
+    left: Typed, right: Typed, name: Name, ansi: bool, origin: QueryContext | None
+) -> Operands | None:
     a, b = left.expression, right.expression
-    dates = isinstance(left.dtype, DateType), isinstance(right.dtype, DateType)
-    times = isinstance(left.dtype, _TIMESTAMPS), isinstance(right.dtype, _TIMESTAMPS)
+    if _regular_intervals(left.dtype, right.dtype):
+        return None
     if isinstance(left.dtype, TimeType) and isinstance(right.dtype, TimeType):
         return Operands((a, b), "subtract_times", name)
-    if any(times) and all(isinstance(t, (*_DATETIMES, StringType, NullType)) for t in (left.dtype, right.dtype)):
-        common = tightest_common_type(left.dtype, right.dtype, ansi)
-        if common is None or isinstance(common, StringType):
-            common = left.dtype if times[0] else right.dtype
-        return Operands((cast_to(a, common, ansi), cast_to(b, common, ansi)), "subtract_timestamps", name)
-    if all(dates) or (any(dates) and isinstance(left.dtype, (StringType, DateType, NullType))
-                      and isinstance(right.dtype, (DateType, StringType)) and dates[1]):  # fmt: skip
+    if isinstance(right.dtype, _SHIFTING) or (
+        isinstance(right.dtype, YearMonthIntervalType) and isinstance(left.dtype, _DATETIMES)
+    ):
+        return _moved(left, right, ansi, "-", origin)
+    if isinstance(left.dtype, _TIMESTAMPS) or isinstance(right.dtype, _TIMESTAMPS):
+        return _subtracted_timestamps(left, right, name, ansi, origin)
+    if isinstance(right.dtype, DateType) or (
+        isinstance(left.dtype, DateType) and isinstance(right.dtype, StringType)
+    ):
+        if not isinstance(left.dtype, (DateType, StringType, NullType)):
+            raise _unexpected(left, "first", '"DATE"', name, origin)
         return Operands((cast_to(a, DATE, ansi), cast_to(b, DATE, ansi)), "subtract_dates", name)
-    if dates[0] and isinstance(right.dtype, StringType):
-        return Operands((a, cast_to(b, DATE, ansi)), "subtract_dates", name)
-    return _moved(left, right, ansi, "-")
+    if isinstance(left.dtype, DateType):
+        return _moved(left, right, ansi, "-", origin)
+    return None
 
 
-def _scaled_interval(symbol: str, left: Typed, right: Typed, name: Name, ansi: bool) -> Operands | None:
-    numbers = (NumericType, StringType, NullType)
+def _subtracted_timestamps(
+    left: Typed, right: Typed, name: Name, ansi: bool, origin: QueryContext | None
+) -> Operands:
+    taken = (*_DATETIMES, StringType, NullType)
+    for operand, position in ((left, "first"), (right, "second")):
+        if not isinstance(operand.dtype, taken):
+            raise _unexpected(operand, position, _MOMENTS, name, origin)
+    common = tightest_common_type(left.dtype, right.dtype, ansi)
+    if common is None or isinstance(common, StringType):
+        common = left.dtype if isinstance(left.dtype, _TIMESTAMPS) else right.dtype
+    pair = cast_to(left.expression, common, ansi), cast_to(right.expression, common, ansi)
+    return Operands(pair, "subtract_timestamps", name)
+
+
+def _scaled_interval(
+    symbol: str, left: Typed, right: Typed, ansi: bool, origin: QueryContext | None
+) -> Operands | None:
     interval, number = left, right
-    if symbol == "*" and isinstance(right.dtype, _INTERVALS):
+    if symbol == "*" and isinstance(right.dtype, _INTERVALS) and not isinstance(left.dtype, _INTERVALS):
         interval, number = right, left
-    if not (isinstance(interval.dtype, _INTERVALS) and isinstance(number.dtype, numbers)):
+    if not isinstance(interval.dtype, _INTERVALS):
         return None
+    function = "multiply_interval" if symbol == "*" else "divide_interval"
+    calendar = isinstance(interval.dtype, CalendarIntervalType)
+    name = (
+        called(function, (interval.name, number.name)) if calendar
+        else rope("(", interval.name, f" {symbol} ", number.name, ")")
+    )  # fmt: skip
+    if not isinstance(number.dtype, (NumericType, StringType, NullType)):
+        raise _unexpected(number, "second", '"DOUBLE"' if calendar else '"NUMERIC"', name, origin)
     amount = number.expression
     if isinstance(number.dtype, (StringType, NullType)):
         amount = cast_to(amount, DOUBLE, ansi)
-    function = "multiply_interval" if symbol == "*" else "divide_interval"
-    if isinstance(interval.dtype, CalendarIntervalType):
-        name = called(function, (interval.name, number.name))
-    else:
-        name = rope("(", interval.name, f" {symbol} ", number.name, ")")
     return Operands((interval.expression, amount), function, name)
 
 

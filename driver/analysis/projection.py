@@ -9,7 +9,16 @@ from voltray.driver.analysis.exposing import exposed
 from voltray.driver.analysis.select_list import Generated, Item, Named
 from voltray.driver.plan.logical import Generate, LogicalPlan, Project, Window
 from voltray.proto.expressions import (
-    Alias, Attribute, Expression, SortOrder, WindowCall, map_children, new_id, references, to_attribute, walk,
+    Alias,
+    Attribute,
+    Expression,
+    SortOrder,
+    WindowCall,
+    map_children,
+    new_id,
+    references,
+    to_attribute,
+    walk,
 )  # fmt: skip
 
 

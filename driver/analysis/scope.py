@@ -120,7 +120,7 @@ class Scope:
 
     def find(self, parts: NameParts, case_sensitive: bool) -> tuple[list[Attribute], NameParts]:
         """The columns that a name may mean, and the parts of the name behind them (nested fields)."""
-        found = self._among(self._folded, parts, case_sensitive, self.qualified_only & self.ids)
+        found = self._among(self._folded, parts, case_sensitive, frozenset())
         if found[0] or not self.hidden:
             return found
         return self._among(self._folded_hidden, parts, case_sensitive, self.qualified_only)
@@ -144,7 +144,8 @@ class Scope:
 
     def of_qualifier(self, target: NameParts, case_sensitive: bool) -> list[Attribute]:
         """Columns under ``target.*``."""
-        found = [a for a in self.attributes if _qualified_by(a.qualifier, target, case_sensitive)]
+        keys = [a for a in self.hidden if a.expr_id in self.qualified_only and a.expr_id not in self.ids]
+        found = [a for a in (*keys, *self.attributes) if _qualified_by(a.qualifier, target, case_sensitive)]
         if found:
             return found
         return [a for a in self.hidden if _qualified_by(a.qualifier, target, case_sensitive)]

@@ -13,12 +13,16 @@ from voltray.driver.analysis.functions import find_function
 from voltray.driver.analysis.lateral_aliases import LateralAliases
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import (
-    ExpressionString, UnresolvedAlias, UnresolvedFunction, UnresolvedRegex, UnresolvedStar,
+    ExpressionString,
+    UnresolvedAlias,
+    UnresolvedFunction,
+    UnresolvedRegex,
+    UnresolvedStar,
 )  # fmt: skip
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, new_id, walk
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import ArrayType, StructType
+from voltray.proto.types import ArrayType, NullType, StructType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
@@ -75,10 +79,14 @@ def _aliased(expression: UnresolvedAlias, resolver: ExpressionResolver) -> tuple
     if isinstance(child, ExpressionString):
         child = resolver.environment.parse_expression(child.text)
     if isinstance(child, (UnresolvedStar, UnresolvedRegex)):
-        columns = star_attributes(child, resolver) if isinstance(child, UnresolvedStar) else regex_attributes(child, resolver)
+        columns = (
+            star_attributes(child, resolver) if isinstance(child, UnresolvedStar) else regex_attributes(child, resolver)
+        )
         if len(columns) == 1 and len(expression.names) == 1:
             return (top_level_alias(Typed(columns[0], ""), expression),)
-        raise analysis_error("INVALID_USAGE_OF_STAR_OR_REGEX", expression.origin, elem="'*'", prettyName="expression `alias`")
+        raise analysis_error(
+            "INVALID_USAGE_OF_STAR_OR_REGEX", expression.origin, elem="'*'", prettyName="expression `alias`"
+        )
     typed = resolver.resolve(child)
     generated = as_generator(child, typed, expression.names, expression.origin)
     if generated is not None:
@@ -131,7 +139,7 @@ def as_generator(
         )
     attributes = tuple(
         [
-            Attribute(new_id(), names[i] if names else f.name, f.dataType, f.nullable or outer)
+            Attribute(new_id(), names[i] if names else f.name, f.dataType, f.nullable or outer or isinstance(f.dataType, NullType))
             for i, f in enumerate(fields.fields)
         ]
     )

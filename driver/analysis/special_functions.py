@@ -16,7 +16,19 @@ from voltray.driver.plan.expressions import UnresolvedCast, UnresolvedFunction, 
 from voltray.executors.functions.registry import Function, Signature
 from voltray.proto.expressions import Call, Expression, Literal
 from voltray.proto.types import (
-    BINARY, BOOLEAN, BYTE, DATE, DOUBLE, FLOAT, INTEGER, LONG, SHORT, STRING, TIMESTAMP, DataType, DecimalType,
+    BINARY,
+    BOOLEAN,
+    BYTE,
+    DATE,
+    DOUBLE,
+    FLOAT,
+    INTEGER,
+    LONG,
+    SHORT,
+    STRING,
+    TIMESTAMP,
+    DataType,
+    DecimalType,
     StringType,
 )  # fmt: skip
 

@@ -40,7 +40,7 @@ def _padded(moment: datetime) -> str:
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except Exception:  # offsets and other names that zoneinfo does not know
+    except Exception:  # noqa: BLE001 - offsets and other names that zoneinfo does not know
         return ZoneInfo("UTC")
 
 

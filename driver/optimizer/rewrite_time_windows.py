@@ -8,8 +8,20 @@ from typing import Any
 from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan.logical import Aggregate, Filter, Generate, LogicalPlan, Project, Window
 from voltray.proto.expressions import (
-    AggregateCall, Alias, Attribute, Call, Expression, FrameKind, Literal, SortOrder, WindowCall, WindowFrame, dtype_of,
-    new_id, to_attribute, walk,
+    AggregateCall,
+    Alias,
+    Attribute,
+    Call,
+    Expression,
+    FrameKind,
+    Literal,
+    SortOrder,
+    WindowCall,
+    WindowFrame,
+    dtype_of,
+    new_id,
+    to_attribute,
+    walk,
 )  # fmt: skip
 from voltray.proto.expressions import transform_up as transform_expression
 from voltray.proto.types import BOOLEAN, INTEGER, LONG, ArrayType, DataType, StructType

@@ -80,13 +80,14 @@ def _aggregate(group: exp.Group, child: r.Relation, items: tuple[Expression, ...
         # GROUP BY a, b WITH CUBE
         elements = [type(elements[-1])(expressions=elements[:-1])]
     alternatives = [_grouping_sets(x, text) for x in elements]
+    named = [x for s in alternatives for x in s]
     if all(not isinstance(x, (exp.Cube, exp.Rollup, exp.GroupingSets)) for x in elements[:-1]) and isinstance(
         elements[-1], exp.GroupingSets
     ):
         # GROUP BY a, b GROUPING SETS (...): the plain elements only name what the sets use.
         alternatives = alternatives[-1:]
     sets = [tuple(itertools.chain.from_iterable(choice)) for choice in itertools.product(*alternatives)]
-    groups = tuple(dict.fromkeys(itertools.chain.from_iterable([x for s in alternatives for x in s])))
+    groups = tuple(dict.fromkeys(itertools.chain.from_iterable(named)))
     return r.Aggregate(child, "grouping_sets", groups, items, grouping_sets=tuple(sets), prepend_groups=False)
 
 

@@ -10,18 +10,45 @@ import polars as pl
 
 from voltray.executors.functions import lists
 from voltray.executors.functions.array_types import (
-    ARRAY, ARRAY_OR_MAP, array_and_value, contains_null, element_type, null_if_void, ordered_array, same_as, two_arrays,
+    ARRAY,
+    ARRAY_OR_MAP,
+    array_and_value,
+    contains_null,
+    element_type,
+    null_if_void,
+    ordered_array,
+    same_as,
+    two_arrays,
 )  # fmt: skip
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, accepts_type, always_nullable, any_argument_nullable, common,
-    never_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    accepts_type,
+    always_nullable,
+    any_argument_nullable,
+    common,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.coercion import implicit_cast
 from voltray.proto.expressions import EvalMode, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BOOLEAN, INTEGER, LONG, STRING, ArrayType, DataType, FractionalType, IntegralType, MapType, NullType, carrier,
+    BOOLEAN,
+    INTEGER,
+    LONG,
+    STRING,
+    ArrayType,
+    DataType,
+    FractionalType,
+    IntegralType,
+    MapType,
+    NullType,
+    carrier,
 )  # fmt: skip
 
 INT_INPUT = accepts_type(INTEGER)
@@ -215,7 +242,9 @@ def _set_operation(how: Any) -> Any:
     def body(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
         def run(rows: Rows, lefts: pl.Series, rights: pl.Series) -> pl.Series:
             here, there = [lists.parts(s) for s in (lefts, rights)]
-            frame = pl.DataFrame({"r": here.rows, "v": here.values}).unique(["r", "v"], maintain_order=True, keep="first")
+            frame = pl.DataFrame({"r": here.rows, "v": here.values}).unique(
+                ["r", "v"], maintain_order=True, keep="first"
+            )
             other = pl.DataFrame({"r": there.rows, "v": there.values})
             kept = frame.join(other, on=["r", "v"], how=how, nulls_equal=True, maintain_order="left")
             lengths = np.bincount(kept.get_column("r").to_numpy(), minlength=len(lefts))
@@ -315,7 +344,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("element_at",), _PAIR, _element, _element_at, nullable=always_nullable, resolve=_resolve_element_at),
     Function(("try_element_at",), _PAIR, _element, _element_at, nullable=always_nullable, resolve=_resolve_element_at),
     Function(
-        ("array_contains",), _PAIR, BOOLEAN, _array_contains, nullable=_contains_nullable, resolve=array_and_value(False)
+        ("array_contains",), _PAIR, BOOLEAN, _array_contains, nullable=_contains_nullable,
+        resolve=array_and_value(False)
     ),
     Function(("array_position",), _PAIR, LONG, _array_position, resolve=array_and_value()),
     Function(("array_remove",), _PAIR, same_as(), _array_remove, resolve=array_and_value()),

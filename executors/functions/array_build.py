@@ -11,16 +11,38 @@ import polars as pl
 from voltray.executors.functions import lists
 from voltray.executors.functions.array import INT_INPUT, element_type_of, index_of_zero
 from voltray.executors.functions.array_types import (
-    ARRAY, array_and_value, common_without_strings, contains_null, element_type, null_if_void, same_as,
+    ARRAY,
+    array_and_value,
+    common_without_strings,
+    contains_null,
+    element_type,
+    null_if_void,
+    same_as,
 )  # fmt: skip
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, any_argument_nullable, never_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    any_argument_nullable,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    INTEGER, LONG, ArrayType, DataType, IntegralType, NullType, StructField, StructType, carrier, type_name,
+    INTEGER,
+    LONG,
+    ArrayType,
+    DataType,
+    IntegralType,
+    NullType,
+    StructField,
+    StructType,
+    carrier,
+    type_name,
 )  # fmt: skip
 
 MAX_ARRAY_LENGTH = 2_147_483_632
@@ -135,7 +157,7 @@ def _array_compact(evaluation: Evaluation, array: pl.Expr) -> pl.Expr:
 def _slice_error(condition: str, **parameters: object) -> Any:
     def error(*cells: object) -> SparkError:
         shown = {k: str(cells[0]) if v is None else str(v) for k, v in parameters.items()}
-        return spark_error(condition, ErrorKind.RUNTIME, functionName="`slice`", **shown)
+        return spark_error(condition, ErrorKind.RUNTIME, functionName="`slice`", extra=shown)
 
     return error
 
@@ -297,7 +319,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         ("shuffle",), parameters(("array", ARRAY), Parameter("seed", Accept((IntegralType,), (LONG,)), optional=True)),
         same_as(), _shuffle, nullable=lambda args: nullable_of(args[0]), deterministic=False,
-        display=lambda names: f"shuffle({names[0]})", notes="With a seed the order is drawn row by row, as Spark draws it.",
+        display=lambda names: f"shuffle({names[0]})",
+        notes="With a seed the order is drawn row by row, as Spark draws it.",
     ),
 )  # fmt: skip
 

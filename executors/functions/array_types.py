@@ -13,7 +13,14 @@ from voltray.executors.functions.registry import Accept, Body
 from voltray.proto.coercion import is_orderable, tightest_common_type, wider_decimal
 from voltray.proto.expressions import Expression, dtype_of, nullable_of
 from voltray.proto.types import (
-    ArrayType, DataType, DecimalType, MapType, NullType, StructType, carrier, type_name,
+    ArrayType,
+    DataType,
+    DecimalType,
+    MapType,
+    NullType,
+    StructType,
+    carrier,
+    type_name,
 )  # fmt: skip
 
 ARRAY = Accept((ArrayType,), (), '"ARRAY"')
@@ -85,15 +92,13 @@ def two_arrays(resolution: Any) -> Expression:
     arrays = isinstance(left, ArrayType), isinstance(right, ArrayType)
     common = None
     if all(arrays):
-        common = common_without_strings(left.elementType, right.elementType, resolution.ansi)
+        common = common_without_strings(left.elementType, right.elementType, resolution.ansi)  # type: ignore[attr-defined]
     if common is None:
         raise resolution.mismatch(
             "BINARY_ARRAY_DIFF_TYPES", functionName=f"`{resolution.name}`", arrayType='"ARRAY"',
             leftType=type_name(left), rightType=type_name(right),
         )  # fmt: skip
-    args = tuple(
-        [resolution.cast(a, ArrayType(common, contains_null(a))) for a in resolution.args]
-    )
+    args = tuple([resolution.cast(a, ArrayType(common, contains_null(a))) for a in resolution.args])
     return resolution.call(args)  # type: ignore[no-any-return]
 
 

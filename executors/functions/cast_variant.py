@@ -162,7 +162,7 @@ def _none(values: Sequence[Any]) -> np.ndarray:
 def _spread(values: Sequence[Any], known: np.ndarray, lengths: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     bad = ~known & np.array([v is not None for v in values], dtype=bool)
     bad[np.repeat(np.arange(len(lengths)), lengths)[wrong]] = True
-    return bad
+    return bad  # type: ignore[no-any-return]
 
 
 def _type_of(value: Any) -> DataType:

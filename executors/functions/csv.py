@@ -9,15 +9,31 @@ import polars as pl
 from voltray.executors.functions.evaluation import Evaluation, EvaluationContext, Rows
 from voltray.executors.functions.json import without_corrupt
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, always_nullable,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
 )  # fmt: skip
 from voltray.executors.functions.schema_arguments import (
-    bad_record, constant_text, given_schema, nullable_type, options_of,
+    bad_record,
+    constant_text,
+    given_schema,
+    nullable_type,
+    options_of,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import (
-    STRING, NullType, StringType, StructField, StructType, carrier, sql_type,
-    struct_carrier_names, type_name,
+    STRING,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    carrier,
+    sql_type,
+    struct_carrier_names,
+    type_name,
 )  # fmt: skip
 
 
@@ -143,4 +159,3 @@ FUNCTIONS: tuple[Function, ...] = (
         display=lambda names: f"schema_of_csv({names[0]})",
     ),
 )  # fmt: skip
-

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import datasketches as ds
+import datasketches as ds  # type: ignore[import-untyped]
 import polars as pl
 
 from voltray.executors.functions.aggregate_entries import aggregate, one_buffer
@@ -17,14 +17,37 @@ from voltray.executors.functions.columns import by_unique_rows
 from voltray.executors.functions.displays import with_defaults
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    BINARY_INPUT, Accept, Function, Parameter, Signature, accepts_type, never_nullable, parameters,
+    BINARY_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    accepts_type,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.executors.functions.sketches import each_group
 from voltray.proto.expressions import AggregateCall, Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BINARY, BOOLEAN, DOUBLE, FLOAT, INTEGER, LONG, STRING, ArrayType, BinaryType, ByteType, DataType, DoubleType,
-    FloatType, IntegerType, LongType, ShortType, StringType, carrier,
+    BINARY,
+    BOOLEAN,
+    DOUBLE,
+    FLOAT,
+    INTEGER,
+    LONG,
+    STRING,
+    ArrayType,
+    BinaryType,
+    ByteType,
+    DataType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    carrier,
 )  # fmt: skip
 
 _NOTE = "Sketches are built by Apache DataSketches, value by value, and merge across partitions."
@@ -81,7 +104,7 @@ def _hll_error(name: str) -> SparkError:
 def _read_hll(name: str, data: bytes) -> Any:
     try:
         return ds.hll_sketch.deserialize(data)
-    except Exception:
+    except (RuntimeError, ValueError, TypeError, IndexError, MemoryError):
         raise _hll_error(name) from None
 
 
@@ -102,7 +125,7 @@ def _hll_merged(name: str, sketches: list[bytes], mixed: bool) -> bytes:
     other = next((s for s in sizes if s != sizes[0]), None)
     if other is not None and not mixed:
         shown = {"function": f"`{name}`", "left": sizes[0], "right": other}
-        raise spark_error("HLL_UNION_DIFFERENT_LG_K", ErrorKind.RUNTIME, **shown)
+        raise spark_error("HLL_UNION_DIFFERENT_LG_K", ErrorKind.RUNTIME, extra=shown)
     union = ds.hll_union(min(sizes))
     for sketch in read:
         union.update(sketch)
@@ -132,14 +155,14 @@ def _hll_union_partial(evaluation: Evaluation, value: pl.Expr, *mixed: pl.Expr) 
 
 
 def _hll_estimate(name: str, data: bytes) -> int:
-    return math.floor(_read_hll(name, data).get_estimate() + 0.5)
+    return math.floor(_read_hll(name, data).get_estimate() + 0.5)  # type: ignore[no-any-return]
 
 
 # ---- theta -----------------------------------------------------------------------------------------
 def _read_theta(name: str, data: bytes) -> Any:
     try:
         return ds.compact_theta_sketch.deserialize(data)
-    except Exception:
+    except (RuntimeError, ValueError, TypeError, IndexError, MemoryError):
         raise spark_error("THETA_INVALID_INPUT_SKETCH_BUFFER", ErrorKind.RUNTIME, function=f"`{name}`") from None
 
 
@@ -159,7 +182,7 @@ def theta_bytes(sketch: Any) -> bytes:
     packed = (bits << (size * 8 - width * len(steps))).to_bytes(size, "big")
     head = struct.pack("<BBBBBBH", 2 if estimating else 1, 4, 3, width, count_bytes, 0x1A, sketch.get_seed_hash())
     theta = struct.pack("<q", sketch.theta64) if estimating else b""
-    return head + theta + len(hashes).to_bytes(count_bytes, "little") + packed
+    return head + theta + len(hashes).to_bytes(count_bytes, "little") + packed  # type: ignore[no-any-return]
 
 
 def _short_theta(sketch: Any, hashes: list[int]) -> bytes:
@@ -178,7 +201,7 @@ def _theta_size(args: tuple[Expression, ...], name: str) -> int:
 def _checked_size(name: str, size: Any) -> int:
     if size is None or not 4 <= size <= 26:
         shown = {"function": f"`{name}`", "min": 4, "max": 26, "value": size}
-        raise spark_error("THETA_INVALID_LG_NOM_ENTRIES", ErrorKind.RUNTIME, **shown)
+        raise spark_error("THETA_INVALID_LG_NOM_ENTRIES", ErrorKind.RUNTIME, extra=shown)
     return int(size)
 
 
@@ -244,7 +267,7 @@ def _theta_difference(name: str, left: bytes, right: bytes) -> bytes:
 
 
 def _theta_estimate(name: str, data: bytes) -> int:
-    return math.floor(_read_theta(name, data).get_estimate() + 0.5)
+    return math.floor(_read_theta(name, data).get_estimate() + 0.5)  # type: ignore[no-any-return]
 
 
 # ---- KLL -------------------------------------------------------------------------------------------
@@ -273,7 +296,7 @@ class _KllKind:
             if self.suffix == "bigint":
                 return ds.kll_items_sketch.deserialize(data, ds.PyLongsSerDe())
             return type(self.new(200)).deserialize(data)
-        except Exception as problem:
+        except (RuntimeError, ValueError, TypeError, IndexError, MemoryError) as problem:
             raise _kll_error(name, str(problem)) from None
 
 
@@ -285,7 +308,8 @@ _KLL = (
     _KllKind("bigint", "KllLongsSketch", LONG, Accept(
         (ByteType, IntegerType, LongType, ShortType), (), '("TINYINT" or "INT" or "BIGINT" or "SMALLINT")'), 8),
     _KllKind("float", "KllFloatsSketch", FLOAT, Accept((FloatType,), (FLOAT,), '"FLOAT"'), 4),
-    _KllKind("double", "KllDoublesSketch", DOUBLE, Accept((FloatType, DoubleType), (DOUBLE,), '("FLOAT" or "DOUBLE")'), 8),
+    _KllKind("double", "KllDoublesSketch", DOUBLE, Accept((FloatType, DoubleType), (DOUBLE,),
+        '("FLOAT" or "DOUBLE")'), 8),
 )  # fmt: skip
 
 
@@ -314,7 +338,8 @@ def _kll_aggregate(kind: _KllKind) -> Function:
     def resolve(resolution: Any) -> Expression:
         size = _constant(resolution.args[1]) if len(resolution.args) > 1 else 200
         if size is None or not 8 <= size <= 65535:
-            shown = f"[KLL_SKETCH_K_OUT_OF_RANGE] For function `{name}`, the k parameter must lie between 8 and 65535: {size}"
+            reason = f"the k parameter of `{name}` must lie between 8 and 65535, not {size}"
+            shown = f"[KLL_SKETCH_K_OUT_OF_RANGE] {reason}"
             raise resolution.mismatch("TYPE_CHECK_FAILURE_WITH_HINT", msg=shown, hint="")
         return resolution.finish()  # type: ignore[no-any-return]
 
@@ -348,7 +373,7 @@ def _kll_looked_up(kind: _KllKind, quantile: bool) -> Callable[..., Any]:
                 return sketch.get_rank(value, True)
             if not 0 <= value <= 1:
                 shown = {"functionName": f"`{name}`", "quantile": f"{value}D"}
-                raise spark_error("KLL_SKETCH_INVALID_QUANTILE_RANGE", ErrorKind.RUNTIME, **shown)
+                raise spark_error("KLL_SKETCH_INVALID_QUANTILE_RANGE", ErrorKind.RUNTIME, extra=shown)
             return sketch.get_quantile(value, True)
 
         return [one(v) for v in wanted] if isinstance(wanted, list) else one(wanted)
@@ -367,7 +392,8 @@ def _kll_text(kind: _KllKind) -> Callable[..., str]:
         lines = [
             ("K", sketch.k), ("Dynamic min K", told.get("min K", sketch.k)), ("M", 8), ("N", sketch.n),
             ("Epsilon", f"{sketch.normalized_rank_error(False) * 100:.3f}%"),
-            ("Epsilon PMF", f"{sketch.normalized_rank_error(True) * 100:.3f}%"), ("Empty", "true" if empty else "false"),
+            ("Epsilon PMF", f"{sketch.normalized_rank_error(True) * 100:.3f}%"), ("Empty",
+                "true" if empty else "false"),
             ("Estimation Mode", estimating), ("Levels", levels),
             ("Level 0 Sorted", told.get("Sorted", "false")), ("Capacity Items", capacity), ("Retained Items", retained),
             ("Free Space", capacity - retained), ("ReadOnly", "false"),
@@ -394,7 +420,7 @@ def _resolve_lookup(dtype: DataType) -> Callable[[Any], Expression]:
         sketch, wanted = resolution.coerce(0, BINARY), resolution.args[1]
         kind = dtype_of(wanted)
         many = isinstance(kind, ArrayType)
-        cast = resolution.cast(wanted, ArrayType(dtype, kind.containsNull)) if many else resolution.coerce(1, dtype)
+        cast = resolution.cast(wanted, ArrayType(dtype, kind.containsNull)) if many else resolution.coerce(1, dtype)  # type: ignore[attr-defined]
         return resolution.call((sketch, cast))  # type: ignore[no-any-return]
 
     return resolve
@@ -429,7 +455,8 @@ _HLL_VALUE = Accept(
     (IntegerType, LongType, StringType, BinaryType), (LONG,), '("INT" or "BIGINT" or "STRING" or "BINARY")'
 )
 _THETA_VALUE = Accept(
-    (ByteType, ShortType, IntegerType, LongType, FloatType, DoubleType, StringType, BinaryType), (),
+    (ByteType, ShortType, IntegerType, LongType, FloatType, DoubleType, StringType, BinaryType),
+    (),
     '("ARRAY<INT>" or "ARRAY<BIGINT>" or "BINARY" or "DOUBLE" or "FLOAT" or "INT" or "BIGINT" or "STRING")',
 )
 _SIZE = Parameter("lgConfigK", _INT, _TWELVE)

@@ -12,13 +12,31 @@ from voltray.executors.functions.date_time import CURRENT_TIMESTAMP, LONG_INPUT
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.java_patterns import DEFAULT_TIMESTAMP_PATTERN
 from voltray.executors.functions.registry import (
-    STRING_INPUT, TIMESTAMP_INPUT, Accept, Function, Parameter, Signature, always_nullable, any_argument_nullable,
+    STRING_INPUT,
+    TIMESTAMP_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    any_argument_nullable,
     parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Cast, EvalMode, Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    DATE, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, DataType, DateType, NullType, NumericType, StringType, TimestampNTZType, TimestampType,
+    DATE,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    DataType,
+    DateType,
+    NullType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
 )  # fmt: skip
 
 _DATETIMES = (DateType, TimestampType, TimestampNTZType)
@@ -90,9 +108,12 @@ def _parsed_timestamp(zoned: bool, tolerant: bool) -> Callable[[Evaluation, pl.E
 def _parsed_date(tolerant: bool) -> Callable[[Evaluation, pl.Expr, pl.Expr], pl.Expr]:
     def body(evaluation: Evaluation, text: pl.Expr, pattern: pl.Expr) -> pl.Expr:
         lenient = tolerant or evaluation.call.mode is not EvalMode.ANSI
-        return _parse(evaluation, text, pattern, None, "try_to_date", lenient).floordiv(86_400_000_000).cast(
-            pl.Int32
-        ).cast(pl.Date)
+        return (
+            _parse(evaluation, text, pattern, None, "try_to_date", lenient)
+            .floordiv(86_400_000_000)
+            .cast(pl.Int32)
+            .cast(pl.Date)
+        )
 
     return body
 

@@ -17,14 +17,36 @@ from voltray.executors.functions.interval import seconds_micros
 from voltray.executors.functions.java_parse import invalid_date
 from voltray.executors.functions.physical import DAY_MICROS, LONG_MAX, any_null, column, numbers
 from voltray.executors.functions.registry import (
-    STRING_INPUT, Accept, Function, Parameter, Signature, always_nullable, any_argument_nullable, parameters,
+    STRING_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    any_argument_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.executors.functions.timestamp_zone import by_zone
 from voltray.proto.expressions import EvalMode, Expression, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    DATE, INTEGER, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, DataType, DateType, DecimalType, DoubleType, FloatType,
-    FractionalType, IntegralType, NumericType, TimestampNTZType, TimestampType, TimeType,
+    DATE,
+    INTEGER,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    FractionalType,
+    IntegralType,
+    NumericType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
 )  # fmt: skip
 
 _CHECKS = (("MonthOfYear", 1, 12, "1 - 12"), ("DayOfMonth", 1, 31, "1 - 28/31"))
@@ -78,9 +100,7 @@ def _fraction_error(micros: int) -> SparkError:
     return spark_error("INVALID_FRACTION_OF_SECOND", ErrorKind.DATE_TIME, secAndMicros=shown)
 
 
-def _local_micros(
-    rows: Rows | None, fields: tuple[pl.Series, ...], micros: pl.Series
-) -> tuple[np.ndarray, np.ndarray]:
+def _local_micros(rows: Rows | None, fields: tuple[pl.Series, ...], micros: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Local microseconds of year, month, day, hour, minute and microseconds of the minute, and the bad rows."""
     years, months, days, hours, minutes = fields
     seconds = micros // 1_000_000
@@ -120,9 +140,7 @@ def _make_timestamp(evaluation: Evaluation, *parts: pl.Expr) -> pl.Expr:
     return _in_zone(evaluation, local, parts[6:], zoned, session)
 
 
-def _in_zone(
-    evaluation: Evaluation, local: pl.Expr, zone: tuple[pl.Expr, ...], zoned: bool, session: str
-) -> pl.Expr:
+def _in_zone(evaluation: Evaluation, local: pl.Expr, zone: tuple[pl.Expr, ...], zoned: bool, session: str) -> pl.Expr:
     if not zoned:
         return local
     if not zone:
@@ -168,6 +186,7 @@ def _resolve_make_timestamp(target: DataType, tolerant: bool) -> Callable[[Any],
 def _timestamp_seconds(evaluation: Evaluation, seconds: pl.Expr) -> pl.Expr:
     kind = dtype_of(evaluation.call.args[0])
     if isinstance(kind, DoubleType | FloatType):
+
         def convert(rows: Rows, values: pl.Series) -> pl.Series:
             floats = values.cast(pl.Float64).fill_null(0.0).to_numpy()
             missing = ~np.isfinite(floats)
@@ -193,8 +212,8 @@ def _timestamp_of(factor: int) -> Callable[[Evaluation, pl.Expr], pl.Expr]:
 
 
 def _seconds_nullable(args: tuple[Expression, ...]) -> bool:
-    return isinstance(dtype_of(args[0]), FractionalType) and not isinstance(
-        dtype_of(args[0]), DecimalType
+    return (
+        isinstance(dtype_of(args[0]), FractionalType) and not isinstance(dtype_of(args[0]), DecimalType)
     ) or any_argument_nullable(args)
 
 
@@ -226,7 +245,8 @@ FUNCTIONS: tuple[Function, ...] = (
     _maker("try_make_timestamp_ltz", TIMESTAMP, tolerant=True),
     _maker("try_make_timestamp_ntz", TIMESTAMP_NTZ, tolerant=True),
     Function(
-        ("timestamp_seconds",), parameters(("seconds", Accept((NumericType,), (DoubleType(),), '"NUMERIC"'))), TIMESTAMP,
+        ("timestamp_seconds",), parameters(("seconds", Accept((NumericType,), (DoubleType(),), '"NUMERIC"'))),
+        TIMESTAMP,
         _timestamp_seconds, nullable=_seconds_nullable,
     ),
     Function(("timestamp_millis",), parameters(("milliseconds", _INTEGRAL)), TIMESTAMP, _timestamp_of(1000)),

@@ -13,8 +13,21 @@ from voltray.executors.functions.physical import DAY_MICROS
 from voltray.executors.functions.registry import Accept, Function, Parameter, Signature
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.types import (
-    BYTE, DOUBLE, INTEGER, STRING, TIMESTAMP, CalendarIntervalType, DataType, DateType, DayTimeIntervalType,
-    DecimalType, StringType, TimestampNTZType, TimestampType, TimeType, YearMonthIntervalType,
+    BYTE,
+    DOUBLE,
+    INTEGER,
+    STRING,
+    TIMESTAMP,
+    CalendarIntervalType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
+    YearMonthIntervalType,
 )  # fmt: skip
 
 SECONDS = DecimalType(8, 6)
@@ -81,8 +94,8 @@ def _body(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
     value = evaluation.compile(source)
     inner = _of_interval(kind, field, value)
     if inner is not None:
-        return _as_seconds(inner) if field == "second" else inner.cast(
-            pl.Int32 if field in ("year", "day") else pl.Int8
+        return (
+            _as_seconds(inner) if field == "second" else inner.cast(pl.Int32 if field in ("year", "day") else pl.Int8)
         )
     local = wall_clock(evaluation, value, kind)
     if field not in _CLOCK:

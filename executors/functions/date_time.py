@@ -13,17 +13,49 @@ from voltray.executors.functions import zones
 from voltray.executors.functions.displays import with_defaults
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.physical import (
-    DAY_MICROS, add_months, column, first_days, months_of, numbers, year_month_day,
+    DAY_MICROS,
+    add_months,
+    column,
+    first_days,
+    months_of,
+    numbers,
+    year_month_day,
 )  # fmt: skip
 from voltray.executors.functions.registry import (
-    DATE_INPUT, STRING_INPUT, TIMESTAMP_INPUT, Accept, Function, Parameter, Signature, accepts_type, always_nullable,
-    any_argument_nullable, never_nullable, parameters,
+    DATE_INPUT,
+    STRING_INPUT,
+    TIMESTAMP_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    accepts_type,
+    always_nullable,
+    any_argument_nullable,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Call, EvalMode, Expression, Literal, dtype_of
-from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BOOLEAN, DATE, DOUBLE, INTEGER, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, ByteType, DataType, IntegerType,
-    LongType, NullType, ShortType, StringType, TimestampNTZType, TimestampType, TimeType,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    ByteType,
+    DataType,
+    IntegerType,
+    LongType,
+    NullType,
+    ShortType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
 )  # fmt: skip
 
 INT_INPUT = accepts_type(INTEGER)
@@ -170,7 +202,7 @@ def _next_day(evaluation: Evaluation, date: pl.Expr, day: pl.Expr) -> pl.Expr:
     return evaluation.columnwise(next_day, date, day)
 
 
-def _illegal_day(name: str) -> Exception:
+def _illegal_day(name: str) -> SparkError:
     return spark_error("ILLEGAL_DAY_OF_WEEK", ErrorKind.ILLEGAL_ARGUMENT, string=name)
 
 
@@ -190,7 +222,7 @@ _SPANS = {"MICROSECOND": 1, "MILLISECOND": 1000, "SECOND": 1_000_000, "MINUTE": 
 def truncate_days(days: np.ndarray, level: str) -> np.ndarray:
     """Days since 1970 back to the start of their year, quarter, month or week."""
     if level == "week":
-        return days - (days + 3) % 7
+        return days - (days + 3) % 7  # type: ignore[no-any-return]
     step = {"year": 12, "quarter": 3, "month": 1}[level]
     return first_days(months_of(days) // step * step)
 
@@ -269,7 +301,9 @@ def _timestamp_add(evaluation: Evaluation, unit: pl.Expr, quantity: pl.Expr, sta
 
     def add(rows: Rows, amounts: pl.Series, stamps: pl.Series) -> pl.Series:
         count, nothing = numbers(amounts), np.zeros(len(amounts), dtype=np.int64)
-        span = UNIT_MICROS.get(name) or UNIT_DAYS.get(name, 0) * DAY_MICROS or UNIT_MONTHS.get(name, 1) * 2_629_746_000_000
+        span = (
+            UNIT_MICROS.get(name) or UNIT_DAYS.get(name, 0) * DAY_MICROS or UNIT_MONTHS.get(name, 1) * 2_629_746_000_000
+        )
         rough = numbers(stamps).astype(np.float64) + count.astype(np.float64) * float(span)
         bad = np.abs(rough) > 9.2e18
         rows.refuse(pl.Series(bad), _overflow(name), amounts, stamps)
@@ -283,8 +317,8 @@ def _timestamp_add(evaluation: Evaluation, unit: pl.Expr, quantity: pl.Expr, sta
     return evaluation.columnwise(add, quantity, stamp)
 
 
-def _overflow(unit: str) -> Callable[..., Exception]:
-    def error(amount: int, stamp: datetime) -> Exception:
+def _overflow(unit: str) -> Callable[..., SparkError]:
+    def error(amount: int, stamp: datetime) -> SparkError:
         kind = "TIMESTAMP" if stamp.tzinfo else "TIMESTAMP_NTZ"
         operation = f"add {amount}L {unit} to {kind} '{stamp.replace(tzinfo=None)}'"
         return spark_error("DATETIME_OVERFLOW", ErrorKind.ARITHMETIC, operation=operation)
@@ -320,7 +354,7 @@ def whole_months(early: np.ndarray, late: np.ndarray) -> np.ndarray:
     months1, months2 = months_of(early // DAY_MICROS), months_of(late // DAY_MICROS)
     rest1, rest2 = early - first_days(months1) * DAY_MICROS, late - first_days(months2) * DAY_MICROS
     months = months2 - months1
-    return months - ((months > 0) & (rest2 < rest1)) + ((months < 0) & (rest2 > rest1))
+    return months - ((months > 0) & (rest2 < rest1)) + ((months < 0) & (rest2 > rest1))  # type: ignore[no-any-return]
 
 
 # ---- epochs ----------------------------------------------------------------------------------------
@@ -362,7 +396,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *[
         Function(
             names, parameters(("start_date", DATE_INPUT), ("num_days", SMALL_INT)), DATE, _shift(sign),
-            resolve=_resolve_days, display=lambda shown, name=names[0]: f"{name}({', '.join(shown)})",
+            resolve=_resolve_days, display=lambda shown, name=names[0]: f"{name}({', '.join(shown)})",  # type: ignore[misc]
         )
         for names, sign in ((("date_add", "dateadd"), 1), (("date_sub",), -1))
     ],

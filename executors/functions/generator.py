@@ -11,12 +11,28 @@ from voltray.executors.functions import lists
 from voltray.executors.functions.array_types import ARRAY_OR_MAP
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, FunctionKind, Parameter, Signature, never_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    FunctionKind,
+    Parameter,
+    Signature,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import (
-    INTEGER, ArrayType, DataType, IntegralType, MapType, NullType, StructField, StructType, carrier,
-    struct_carrier_names, type_name,
+    INTEGER,
+    ArrayType,
+    DataType,
+    IntegralType,
+    MapType,
+    NullType,
+    StructField,
+    StructType,
+    carrier,
+    struct_carrier_names,
+    type_name,
 )  # fmt: skip
 
 _POSITION = StructField("pos", INTEGER, False)
@@ -143,14 +159,12 @@ def _resolve_stack(resolution: Any) -> Expression:
 
 
 def _collection_generators() -> list[Function]:
-    made = []
-    for name, kind, position in (("explode", _explode_type, False), ("posexplode", _posexplode_type, True)):
-        for title in (name, f"{name}_outer"):
-            made.append(Function(
-                (title,), parameters(("collection", ARRAY_OR_MAP)), kind, _exploder(position),
-                kind=FunctionKind.GENERATOR,
-            ))  # fmt: skip
-    return made
+    signature = parameters(("collection", ARRAY_OR_MAP))
+    return [
+        Function((title,), signature, kind, _exploder(position), kind=FunctionKind.GENERATOR)
+        for name, kind, position in (("explode", _explode_type, False), ("posexplode", _posexplode_type, True))
+        for title in (name, f"{name}_outer")
+    ]
 
 
 _EMPTY = _rows_of([])

@@ -15,13 +15,27 @@ from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.lambdas import BoundLambda, with_lambdas
 from voltray.executors.functions.map_build import checked_map
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, any_argument_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    any_argument_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.coercion import is_orderable, wider_type
 from voltray.proto.expressions import Expression, Lambda, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BOOLEAN, INTEGER, ArrayType, BooleanType, DataType, MapType, NullType, same_type, type_name,
+    BOOLEAN,
+    INTEGER,
+    ArrayType,
+    BooleanType,
+    DataType,
+    MapType,
+    NullType,
+    same_type,
+    type_name,
 )  # fmt: skip
 
 FUNCTION_ARGUMENT = Accept(is_lambda=True, shown='"LAMBDA"')
@@ -291,12 +305,12 @@ def _resolve_map_zip(resolution: Any) -> Expression:
     kinds = [dtype_of(a) for a in (left, right)]
     if not all(isinstance(k, MapType) for k in kinds):
         raise resolution.unexpected(0 if not isinstance(kinds[0], MapType) else 1, '"MAP"')
-    key = resolution.common_type([Literal(None, k.keyType) for k in kinds])
+    key = resolution.common_type([Literal(None, k.keyType) for k in kinds])  # type: ignore[attr-defined]
     if key is None:
-        shown = {"leftType": type_name(kinds[0].keyType), "rightType": type_name(kinds[1].keyType)}
+        shown = {"leftType": type_name(kinds[0].keyType), "rightType": type_name(kinds[1].keyType)}  # type: ignore[attr-defined]
         raise resolution.mismatch("MAP_ZIP_WITH_DIFF_TYPES", functionName="`map_zip_with`", **shown)
     args = [
-        resolution.cast(a, MapType(key, k.valueType, k.valueContainsNull))
+        resolution.cast(a, MapType(key, k.valueType, k.valueContainsNull))  # type: ignore[attr-defined]
         for a, k in zip((left, right), kinds, strict=True)
     ]
     dtype = MapType(key, dtype_of(function), nullable_of(function))
@@ -307,9 +321,7 @@ def _resolve_sort(resolution: Any) -> Expression:
     if len(resolution.args) == 1:
         kind = dtype_of(resolution.args[0])
         if isinstance(kind, ArrayType) and not is_orderable(kind.elementType):
-            raise resolution.mismatch(
-                "INVALID_ORDERING_TYPE", functionName="`<`", dataType=type_name(kind.elementType)
-            )
+            raise resolution.mismatch("INVALID_ORDERING_TYPE", functionName="`<`", dataType=type_name(kind.elementType))
         return ordered_array(resolution)
     function = resolution.args[1]
     if not same_type(dtype_of(function), INTEGER):
@@ -380,7 +392,8 @@ FUNCTIONS: tuple[Function, ...] = (
     _of_array("forall", BOOLEAN, _quantified(False), _quantifier_nullable, _resolve_predicate),
     *[
         Function(
-            (name,), _FOLD, INTEGER, lazy_body=_aggregate, lambda_types=_aggregate_variables, resolve=_resolve_aggregate,
+            (name,), _FOLD, INTEGER, lazy_body=_aggregate, lambda_types=_aggregate_variables,
+            resolve=_resolve_aggregate,
             display=_aggregate_name if name == "aggregate" else lambda names: "reduce" + _aggregate_name(names)[9:],
         )
         for name in ("aggregate", "reduce")
@@ -391,7 +404,8 @@ FUNCTIONS: tuple[Function, ...] = (
         resolve=_resolve_zip_with,
     ),
     Function(
-        ("array_sort",), Signature((Parameter("array", ARRAY), Parameter("comparator", FUNCTION_ARGUMENT, optional=True))),
+        ("array_sort",), Signature((Parameter("array", ARRAY), Parameter("comparator", FUNCTION_ARGUMENT,
+            optional=True))),
         lambda args: dtype_of(args[0]), lazy_body=_array_sort, nullable=_first_nullable, lambda_types=_sort_variables,
         resolve=_resolve_sort, display=_sort_name,
     ),

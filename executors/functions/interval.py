@@ -15,13 +15,30 @@ from voltray.executors.functions.displays import with_defaults
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.physical import DAY_MICROS, LONG_MAX, add_months, any_null, column, numbers
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, always_nullable, any_argument_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    any_argument_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import EvalMode, Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    CALENDAR_INTERVAL, DATE, INTEGER, TIMESTAMP, CalendarIntervalType, DataType, DateType, DayTimeIntervalType,
-    DecimalType, TimestampType, YearMonthIntervalType, carrier,
+    CALENDAR_INTERVAL,
+    DATE,
+    INTEGER,
+    TIMESTAMP,
+    CalendarIntervalType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    DecimalType,
+    TimestampType,
+    YearMonthIntervalType,
+    carrier,
 )  # fmt: skip
 
 _INT_MAX = (1 << 31) - 1
@@ -48,7 +65,7 @@ def seconds_micros(seconds: pl.Expr, dtype: DataType) -> pl.Expr:
     assert isinstance(dtype, DecimalType)
     unscaled = seconds.to_physical().cast(pl.Int128)
     if dtype.scale <= 6:
-        return unscaled * 10 ** (6 - dtype.scale)
+        return unscaled * 10 ** (6 - dtype.scale)  # type: ignore[no-any-return]
     return _half_up(unscaled, pl.lit(10 ** (dtype.scale - 6), dtype=pl.Int128))
 
 
@@ -140,13 +157,12 @@ def _scale(divide: bool) -> Callable[[Evaluation, pl.Expr, pl.Expr], pl.Expr]:
 
 
 def _not_zero(evaluation: Evaluation, number: pl.Expr) -> pl.Expr:
+    mode, calendar = evaluation.call.mode, isinstance(dtype_of(evaluation.call.args[0]), CalendarIntervalType)
+
     def check(rows: Rows, numbers_: pl.Series) -> pl.Series:
         zero = numbers_ == 0
-        if evaluation.call.mode is EvalMode.ANSI or not isinstance(
-            dtype_of(evaluation.call.args[0]), CalendarIntervalType
-        ):
-            if evaluation.call.mode is not EvalMode.TRY:
-                rows.refuse(zero, _divided_by_zero)
+        if mode is EvalMode.ANSI or (mode is EvalMode.LEGACY and not calendar):
+            rows.refuse(zero, _divided_by_zero)
         return numbers_.zip_with(~zero.fill_null(False), pl.Series([None], dtype=numbers_.dtype))
 
     return evaluation.columnwise(check, number, dtype=carrier(dtype_of(evaluation.call.args[1])))
@@ -187,8 +203,8 @@ def _scale_calendar(evaluation: Evaluation, interval: pl.Expr, number: pl.Expr, 
         null = any_null(intervals, factors)
         if ansi:
             rows.refuse(pl.Series(bad) & ~null, _integer_overflow)
-        parts = [pl.Series(np.where(bad, 0, np.trunc(p)).astype(np.int64)) for p in (months, days, micros)]
-        return calendar_intervals(*parts, null | pl.Series(bad))
+        whole = [pl.Series(np.where(bad, 0, np.trunc(p)).astype(np.int64)) for p in (months, days, micros)]
+        return calendar_intervals(whole[0], whole[1], whole[2], null | pl.Series(bad))
 
     return evaluation.columnwise(scale, interval, factor)
 
@@ -306,19 +322,32 @@ def _internal(name: str, result: object, body: object, nullable: object = any_ar
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(
-        ("make_interval",), _INTERVAL_PARTS, CALENDAR_INTERVAL, _make_interval,
+        ("make_interval",),
+        _INTERVAL_PARTS,
+        CALENDAR_INTERVAL,
+        _make_interval,
         display=with_defaults("make_interval", 7, *["0"] * 6, "0.000000"),
     ),
     Function(
-        ("try_make_interval",), _INTERVAL_PARTS, CALENDAR_INTERVAL, _make_interval, nullable=always_nullable,
+        ("try_make_interval",),
+        _INTERVAL_PARTS,
+        CALENDAR_INTERVAL,
+        _make_interval,
+        nullable=always_nullable,
         display=with_defaults("try_make_interval", 7, *["0"] * 6, "0.000000"),
     ),
     Function(
-        ("make_dt_interval",), _defaulted("days", "hours", "mins"), _DAY_TO_SECOND, _make_day_time,
+        ("make_dt_interval",),
+        _defaulted("days", "hours", "mins"),
+        _DAY_TO_SECOND,
+        _make_day_time,
         display=with_defaults("make_dt_interval", 4, "0", "0", "0", "0.000000"),
     ),
     Function(
-        ("make_ym_interval",), _defaulted("years", "months", seconds=False), _YEAR_TO_MONTH, _make_year_month,
+        ("make_ym_interval",),
+        _defaulted("years", "months", seconds=False),
+        _YEAR_TO_MONTH,
+        _make_year_month,
         display=with_defaults("make_ym_interval", 2, "0", "0"),
     ),
     _internal("multiply_interval", _scaled_type, _scale(False), _calendar_nullable),

@@ -58,8 +58,8 @@ def _formatted(local: pl.Series, instants: pl.Series | None, time_zone: str, pat
                 columns.append(_FIELDS[letter](pl.col("t"), count))
     if not columns:
         columns = [pl.lit("")]
-    text = pl.when(pl.col("t").is_not_null()).then(pl.concat_str(columns))
-    return frame.select(text.alias("text")).to_series()
+    shown = pl.when(pl.col("t").is_not_null()).then(pl.concat_str(columns))
+    return frame.select(shown.alias("text")).to_series()
 
 
 def _merge(parts: tuple[Part, ...]) -> list[pl.Expr | Field]:

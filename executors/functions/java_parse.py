@@ -83,7 +83,12 @@ def _field_regex(letter: str, count: int) -> str:
         return exact + (rf"|\+\d{{{count + 1},10}}|-\d{{{count},10}}" if count >= 4 else rf"|-\d{{{count},10}}")
     if letter in "ML" and count >= 3:
         return "|".join(m if count == 4 else m[:3] for m in _MONTHS)
-    texts = {"a": "AM|PM", "G": "Anno Domini|Before Christ" if count == 4 else "AD|BC", "z": _ZONE_TEXT, "V": _ZONE_TEXT}
+    texts = {
+        "a": "AM|PM",
+        "G": "Anno Domini|Before Christ" if count == 4 else "AD|BC",
+        "z": _ZONE_TEXT,
+        "V": _ZONE_TEXT,
+    }
     if letter in texts:
         return texts[letter]
     if letter in "Xx":
@@ -199,17 +204,15 @@ def _days(
     return days, wrong
 
 
-def _hours(
-    fields: dict[str, tuple[np.ndarray, np.ndarray]], field: Callable[[str, int], np.ndarray]
-) -> np.ndarray:
+def _hours(fields: dict[str, tuple[np.ndarray, np.ndarray]], field: Callable[[str, int], np.ndarray]) -> np.ndarray:
     afternoon = field("a", 0) * 12
     if "H" in fields:
         return field("H", 0)
     if "k" in fields:
         return field("k", 0) % 24
     if "h" in fields:
-        return field("h", 12) % 12 + afternoon
-    return field("K", 0) + afternoon
+        return field("h", 12) % 12 + afternoon  # type: ignore[no-any-return]
+    return field("K", 0) + afternoon  # type: ignore[no-any-return]
 
 
 def _zoned(micros: pl.Series, reader: _Reader, columns: list[pl.Series], time_zone: str) -> pl.Series:
@@ -250,7 +253,9 @@ def problem(text: str, pattern: str) -> str:
     if position < len(text):
         return f"{shown}, unparsed text found at index {position}"
     columns = pl.Series([text]).str.extract_groups(reader.regex).struct.unnest().get_columns() if reader.fields else []
-    values = {f.letter: int(_numbers(f, c)[0]) for f, c in zip(reader.fields, columns, strict=True) if f.letter in _RANGES}
+    values = {
+        f.letter: int(_numbers(f, c)[0]) for f, c in zip(reader.fields, columns, strict=True) if f.letter in _RANGES
+    }
     for letter, value in values.items():
         name, low, high = _RANGES[letter]
         if not low <= value <= high:

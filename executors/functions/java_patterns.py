@@ -65,7 +65,7 @@ def read_pattern(pattern: str, parsing: bool) -> tuple[Part, ...]:
         if _legacy_accepts(pattern):
             raise _changed(pattern) from None
         shown = {"docroot": _DOCROOT, "pattern": _quoted(pattern)}
-        raise spark_error("INVALID_DATETIME_PATTERN.WITH_SUGGESTION", ErrorKind.RUNTIME, **shown) from None
+        raise spark_error("INVALID_DATETIME_PATTERN.WITH_SUGGESTION", ErrorKind.RUNTIME, extra=shown) from None
     except SparkError:
         if _legacy_accepts(pattern):
             raise _changed(pattern) from None
@@ -144,7 +144,7 @@ def _check_letters(pattern: str, parsing: bool) -> None:
     for letter in bare:
         if letter in _UNSUPPORTED or (parsing and letter in _UNSUPPORTED_PARSING):
             shown = {"c": letter, "pattern": pattern}
-            raise spark_error("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", ErrorKind.ILLEGAL_ARGUMENT, **shown)
+            raise spark_error("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", ErrorKind.ILLEGAL_ARGUMENT, extra=shown)
     if any(style in bare for style in (*_UNSUPPORTED_NARROW, "y" * 7)):
         raise spark_error("INVALID_DATETIME_PATTERN.LENGTH", ErrorKind.ILLEGAL_ARGUMENT, pattern=pattern)
 
@@ -161,9 +161,9 @@ def _legacy_accepts(pattern: str) -> bool:
     for position, char in enumerate(pattern):
         if char == "'":
             quoted = not quoted
-        elif not quoted and char.isascii() and char.isalpha() and char not in _LEGACY_LETTERS:
-            return False
-        elif not quoted and char == "X" and pattern[position : position + 4] == "XXXX":
+        elif (not quoted and char.isascii() and char.isalpha() and char not in _LEGACY_LETTERS) or (
+            not quoted and char == "X" and pattern[position : position + 4] == "XXXX"
+        ):
             return False
     return not quoted
 

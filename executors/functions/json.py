@@ -13,16 +13,39 @@ from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.functions.json_path import extract, read_path
 from voltray.executors.functions.json_values import MISSING, JsonColumns, Members, compact, parse_json
 from voltray.executors.functions.registry import (
-    ANY, STRING_INPUT, Accept, Function, FunctionKind, Parameter, Signature, always_nullable, parameters,
+    ANY,
+    STRING_INPUT,
+    Accept,
+    Function,
+    FunctionKind,
+    Parameter,
+    Signature,
+    always_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.executors.functions.schema_arguments import (
-    bad_record, constant_text, given_schema, nullable_type, options_of,
+    bad_record,
+    constant_text,
+    given_schema,
+    nullable_type,
+    options_of,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    INTEGER, STRING, ArrayType, DataType, MapType, NullType, StringType, StructField, StructType, VariantType, carrier,
-    sql_type, type_name,
+    INTEGER,
+    STRING,
+    ArrayType,
+    DataType,
+    MapType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    VariantType,
+    carrier,
+    sql_type,
+    type_name,
 )  # fmt: skip
 
 _NOTE = "JSON texts are parsed one by one, by Python's parser in C; the values become columns field by field."
@@ -109,7 +132,9 @@ def _to_json(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
         return shown
 
     def prettify(rows: Rows, texts: pl.Series) -> pl.Series:
-        return pl.Series([None if t is None else _pretty(parse_json(t, {}), "") for t in texts.to_list()], dtype=pl.String)
+        return pl.Series(
+            [None if t is None else _pretty(parse_json(t, {}), "") for t in texts.to_list()], dtype=pl.String
+        )
 
     return evaluation.columnwise(prettify, shown)
 
@@ -224,13 +249,15 @@ _PATH = parameters(("json", STRING_INPUT), ("path", STRING_INPUT))
 FUNCTIONS: tuple[Function, ...] = (
     Function(
         ("from_json",), Signature((Parameter("json", ANY), Parameter("schema", ANY), _OPTIONS)), STRING, _from_json,
-        resolve=_resolve_from_json, nullable=always_nullable, display=lambda names: f"from_json({names[0]})", notes=_NOTE,
+        resolve=_resolve_from_json, nullable=always_nullable, display=lambda names: f"from_json({names[0]})",
+        notes=_NOTE,
     ),
     Function(
         ("to_json",), Signature((Parameter("expr", ANY), _OPTIONS)), STRING, _to_json, resolve=_resolve_to_json,
         nullable=always_nullable, display=lambda names: f"to_json({names[0]})",
     ),
-    Function(("get_json_object",), _PATH, STRING, _each(_get_json_object, pl.String()), nullable=always_nullable, notes=_NOTE),
+    Function(("get_json_object",), _PATH, STRING, _each(_get_json_object, pl.String()),
+        nullable=always_nullable, notes=_NOTE),
     Function(
         ("json_array_length",), parameters(("jsonArray", STRING_INPUT)), INTEGER, _each(_array_length, pl.Int32()),
         nullable=always_nullable, notes=_NOTE,

@@ -84,10 +84,10 @@ def _every(items: list[Any], steps: tuple[Step, ...], style: str) -> list[str] |
         hits = [p for f in found if f is not None for p in f]
         return [f"[{','.join(hits)}]"] if any(f is not None for f in found) else None
     inner = "flat" if style == "flat" else "quoted"
-    found = [f for f in (_find(item, steps[1:], inner) for item in items) if f is not None]
-    hits = [p for f in found for p in f]
+    matched = [f for f in (_find(item, steps[1:], inner) for item in items) if f is not None]
+    hits = [p for f in matched for p in f]
     if style == "quoted":
-        return [f"[{','.join(hits)}]"] if found else None
-    if not found:
+        return [f"[{','.join(hits)}]"] if matched else None
+    if not matched:
         return None
-    return hits if len(found) == 1 else [f"[{','.join(hits)}]"]
+    return hits if len(matched) == 1 else [f"[{','.join(hits)}]"]

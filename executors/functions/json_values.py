@@ -22,9 +22,27 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.functions.java_numbers import java_double
 from voltray.executors.literals import series_of
 from voltray.proto.types import (
-    ArrayType, BinaryType, BooleanType, ByteType, DataType, DateType, DecimalType, DoubleType, FloatType, IntegerType,
-    LongType, MapType, NullType, ShortType, StringType, StructType, TimestampType, UserDefinedType, VariantType,
-    carrier, struct_carrier_names,
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    NullType,
+    ShortType,
+    StringType,
+    StructType,
+    TimestampType,
+    UserDefinedType,
+    VariantType,
+    carrier,
+    struct_carrier_names,
 )  # fmt: skip
 
 MISSING = object()
@@ -221,7 +239,7 @@ def _string(value: Any, dtype: DataType) -> str:
 
 
 def _integer(value: Any, dtype: DataType) -> int | None:
-    limit = 1 << (_BITS[type(dtype)] - 1)
+    limit = 1 << (_BITS[type(dtype)] - 1)  # type: ignore[index]
     return value if type(value) is int and -limit <= value < limit else None
 
 

@@ -27,12 +27,12 @@ class Lists:
     @property
     def starts(self) -> np.ndarray:
         """Where each row's elements start."""
-        return np.cumsum(self.lengths) - self.lengths
+        return np.cumsum(self.lengths) - self.lengths  # type: ignore[no-any-return]
 
     @property
     def positions(self) -> np.ndarray:
         """Each element's place in its row, from 0."""
-        return np.arange(len(self.values)) - np.repeat(self.starts, self.lengths)
+        return np.arange(len(self.values)) - np.repeat(self.starts, self.lengths)  # type: ignore[no-any-return]
 
     def with_values(self, values: pl.Series) -> pl.Series:
         """A list column of the same shape with other elements."""

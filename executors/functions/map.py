@@ -14,14 +14,31 @@ from voltray.executors.functions.array_types import MAP, null_if_void
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.map_build import checked_map
 from voltray.executors.functions.registry import (
-    ANY, STRING_INPUT, Accept, Function, Parameter, Signature, always_nullable, any_argument_nullable, never_nullable,
+    ANY,
+    STRING_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    any_argument_nullable,
+    never_nullable,
     parameters,
 )  # fmt: skip
 from voltray.proto.coercion import implicit_cast
 from voltray.proto.expressions import Call, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BOOLEAN, STRING, ArrayType, DataType, MapType, NullType, StructField, StructType, carrier, type_name,
+    BOOLEAN,
+    STRING,
+    ArrayType,
+    DataType,
+    MapType,
+    NullType,
+    StructField,
+    StructType,
+    carrier,
+    type_name,
 )  # fmt: skip
 
 
@@ -51,8 +68,8 @@ def _from_lists(evaluation: Evaluation, keys: pl.Expr, values: pl.Expr) -> pl.Ex
         known = pl.Series(valid) if valid is not None else pl.Series(np.ones(len(key_lists), dtype=bool))
         rows.refuse(pl.Series(left.lengths != right.lengths) & known, _different_lengths)
         keep = known.to_numpy() & (left.lengths == right.lengths)
-        chosen = [t.values.filter(pl.Series(keep[t.rows])) for t in (left, right)]
-        return checked_map(evaluation, rows, *chosen, np.where(keep, left.lengths, 0), valid)
+        found_keys, found_values = [t.values.filter(pl.Series(keep[t.rows])) for t in (left, right)]
+        return checked_map(evaluation, rows, found_keys, found_values, np.where(keep, left.lengths, 0), valid)
 
     return evaluation.columnwise(make, keys, values)
 
@@ -245,7 +262,8 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(("map_entries",), _ONE, _entries_type, null_if_void(lambda evaluation, value: value.map.entries())),
     Function(("map_concat",), _PAIRS, STRING, _map_concat, nullable=any_argument_nullable, resolve=_resolve_map_concat),
-    Function(("map_from_arrays",), parameters(("keys", _ARRAY), ("values", _ARRAY)), _from_arrays_type, _map_from_arrays),
+    Function(("map_from_arrays",), parameters(("keys", _ARRAY), ("values", _ARRAY)), _from_arrays_type,
+        _map_from_arrays),
     Function(
         ("map_from_entries",), parameters(("entries", ANY)), STRING, _map_from_entries, resolve=_resolve_from_entries
     ),
@@ -258,7 +276,8 @@ FUNCTIONS: tuple[Function, ...] = (
         _get_map_value, nullable=always_nullable, internal=True,
     ),
     Function(
-        ("str_to_map",), parameters(("text", STRING_INPUT), _delimiter("pairDelim", ","), _delimiter("keyValueDelim", ":")),
+        ("str_to_map",), parameters(("text", STRING_INPUT), _delimiter("pairDelim", ","),
+            _delimiter("keyValueDelim", ":")),
         MapType(STRING, STRING), _str_to_map, display=_str_to_map_name,
         notes="Splits row by row: delimiters are Java regular expressions and may differ by row.",
     ),

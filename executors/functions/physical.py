@@ -44,7 +44,7 @@ def add_months(days: np.ndarray, months: np.ndarray) -> np.ndarray:
     moved = month + months
     start = moved.astype("M8[D]")
     size = ((moved + 1).astype("M8[D]") - start).astype(np.int64)
-    return start.astype(np.int64) + np.minimum(day, size - 1)
+    return start.astype(np.int64) + np.minimum(day, size - 1)  # type: ignore[no-any-return]
 
 
 def year_month_day(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,8 +15,19 @@ import polars as pl
 
 from voltray.proto.expressions import AggregateCall, Call, Expression, nullable_of
 from voltray.proto.types import (
-    BinaryType, BooleanType, DataType, DateType, DecimalType, DoubleType, FloatType, FractionalType,
-    IntegralType, NumericType, StringType, TimestampNTZType, TimestampType,
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    FractionalType,
+    IntegralType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -7,7 +7,13 @@ from typing import Any
 from voltray.proto.expressions import Call, Cast, Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    ArrayType, DataType, MapType, StringType, StructField, StructType, UserDefinedType,
+    ArrayType,
+    DataType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    UserDefinedType,
 )  # fmt: skip
 
 Pairs = tuple[tuple[str, str], ...]
@@ -95,4 +101,13 @@ def nullable_type(dtype: DataType) -> DataType:
     return dtype
 
 
-__all__ = ["ErrorKind", "Pairs", "bad_record", "constant_text", "given_schema", "nullable_type", "options_of", "pairs_of"]
+__all__ = [
+    "ErrorKind",
+    "Pairs",
+    "bad_record",
+    "constant_text",
+    "given_schema",
+    "nullable_type",
+    "options_of",
+    "pairs_of",
+]

@@ -18,8 +18,18 @@ from voltray.executors.functions.registry import ANY, Function, Parameter, Signa
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    INTEGER, LONG, ArrayType, CalendarIntervalType, DataType, DateType, DayTimeIntervalType, IntegralType, NullType,
-    TimestampNTZType, TimestampType, YearMonthIntervalType,
+    INTEGER,
+    LONG,
+    ArrayType,
+    CalendarIntervalType,
+    DataType,
+    DateType,
+    DayTimeIntervalType,
+    IntegralType,
+    NullType,
+    TimestampNTZType,
+    TimestampType,
+    YearMonthIntervalType,
 )  # fmt: skip
 
 _INTERVALS = (CalendarIntervalType, DayTimeIntervalType, YearMonthIntervalType)
@@ -67,7 +77,7 @@ def _of_numbers(rows: Rows, starts: pl.Series, stops: pl.Series, *steps: pl.Seri
 
 
 def _places(counts: np.ndarray) -> np.ndarray:
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)  # type: ignore[no-any-return]
 
 
 def _of_moments(evaluation: Evaluation, kind: DataType, start: pl.Expr, stop: pl.Expr, *step: pl.Expr) -> pl.Expr:
@@ -124,7 +134,6 @@ def _not_whole_days(step_type: DataType) -> SparkError:
 
 def _resolve(resolution: Any) -> Expression:
     args = resolution.args
-    kinds = [dtype_of(a) for a in args[:2]]
     common = resolution.common_type(args[:2])
     step = args[2] if len(args) > 2 else None
     if isinstance(common, NullType):
@@ -132,13 +141,13 @@ def _resolve(resolution: Any) -> Expression:
     if step is not None and isinstance(common, IntegralType):
         widened = resolution.common_type((Literal(None, common), step))
         common = widened if isinstance(widened, IntegralType) else None
-    moments = isinstance(common, _MOMENTS) and (
-        step is None or isinstance(dtype_of(step), (*_INTERVALS, NullType))
-    )
+    moments = isinstance(common, _MOMENTS) and (step is None or isinstance(dtype_of(step), (*_INTERVALS, NullType)))
     if not (isinstance(common, IntegralType) or moments):
         raise resolution.mismatch(
-            "SEQUENCE_WRONG_INPUT_TYPES", functionName="`sequence`", startType='("TIMESTAMP" or "TIMESTAMP_NTZ" or "DATE")',
-            stepType='("INTERVAL" or "INTERVAL YEAR TO MONTH" or "INTERVAL DAY TO SECOND")', otherStartType='"INTEGRAL"',
+            "SEQUENCE_WRONG_INPUT_TYPES", functionName="`sequence`",
+            startType='("TIMESTAMP" or "TIMESTAMP_NTZ" or "DATE")',
+            stepType='("INTERVAL" or "INTERVAL YEAR TO MONTH" or "INTERVAL DAY TO SECOND")',
+            otherStartType='"INTEGRAL"',
         )  # fmt: skip
     assert common is not None
     start, stop = [resolution.cast(a, common) for a in args[:2]]
@@ -152,8 +161,8 @@ def _resolve(resolution: Any) -> Expression:
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(
-        ("sequence",), Signature((Parameter("start", ANY), Parameter("stop", ANY), Parameter("step", ANY, optional=True))),
+        ("sequence",), Signature((Parameter("start", ANY), Parameter("stop", ANY), Parameter("step", ANY,
+            optional=True))),
         ArrayType(LONG, False), _sequence, nullable=any_argument_nullable, resolve=_resolve,
     ),
 )  # fmt: skip
-

@@ -9,11 +9,24 @@ import polars as pl
 from voltray.executors.functions import lists
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    ANY, Function, Parameter, Signature, always_nullable, never_nullable, parameters,
+    ANY,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Call, EvalMode, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import (
-    ArrayType, DataType, StringType, StructField, StructType, UserDefinedType, carrier, struct_carrier_names,
+    ArrayType,
+    DataType,
+    StringType,
+    StructField,
+    StructType,
+    UserDefinedType,
+    carrier,
+    struct_carrier_names,
 )  # fmt: skip
 
 

@@ -15,13 +15,26 @@ from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.interval import seconds_micros
 from voltray.executors.functions.physical import DAY_MICROS
 from voltray.executors.functions.registry import (
-    ANY, STRING_INPUT, Accept, Function, Parameter, Signature, always_nullable, never_nullable,
+    ANY,
+    STRING_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    never_nullable,
     parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Cast, EvalMode, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    INTEGER, LONG, STRING, DataType, DayTimeIntervalType, DecimalType, TimeType,
+    INTEGER,
+    LONG,
+    STRING,
+    DataType,
+    DayTimeIntervalType,
+    DecimalType,
+    TimeType,
 )  # fmt: skip
 
 _DAY_NANOS = DAY_MICROS * 1000
@@ -73,7 +86,11 @@ def _make_time(evaluation: Evaluation, hour: pl.Expr, minute: pl.Expr, second: p
 
     def make(rows: Rows, hours: pl.Series, minutes: pl.Series, rest: pl.Series) -> pl.Series:
         seconds = rest // 1_000_000
-        for name, high, field in (("HourOfDay", 23, hours), ("MinuteOfHour", 59, minutes), ("SecondOfMinute", 59, seconds)):
+        for name, high, field in (
+            ("HourOfDay", 23, hours),
+            ("MinuteOfHour", 59, minutes),
+            ("SecondOfMinute", 59, seconds),
+        ):
             rows.refuse((field < 0) | (field > high), _out_of_bounds(name, high), field)
         total = (hours.cast(pl.Int64) * 60 + minutes) * 60_000_000 + rest
         fits = (total >= 0) & (total < DAY_MICROS)
@@ -180,16 +197,17 @@ FUNCTIONS: tuple[Function, ...] = (
         ("current_time",), _CURRENT, TIME, _current_time, nullable=never_nullable, resolve=_resolve_current_time,
         display=lambda names: f"current_time({', '.join(names) or '6'})",
     ),
-    Function(("make_time",), parameters(("hour", INT_INPUT), ("minute", INT_INPUT), ("second", _SECONDS)), TIME, _make_time),
+    Function(("make_time",), parameters(("hour", INT_INPUT), ("minute", INT_INPUT), ("second", _SECONDS)),
+        TIME, _make_time),
     Function(("to_time",), _TEXT, TIME, lazy_body=_to_time, resolve=_resolve_to_time(False)),
     Function(
         ("try_to_time",), _TEXT, TIME, lazy_body=_to_time, resolve=_resolve_to_time(True), nullable=always_nullable
     ),
     Function(
-        ("time_diff",), parameters(("unit", STRING_INPUT), ("start", _TIME_INPUT), ("end", _TIME_INPUT)), LONG, _time_diff
+        ("time_diff",), parameters(("unit", STRING_INPUT), ("start", _TIME_INPUT), ("end", _TIME_INPUT)), LONG,
+        _time_diff
     ),
     Function(("time_trunc",), parameters(("unit", STRING_INPUT), ("time", _TIME_INPUT)), _third_type, _time_trunc),
     Function(("time_add_interval",), _PAIR, _first_type, _time_add, internal=True),
     Function(("subtract_times",), _PAIR, DayTimeIntervalType(0, 3), _subtract_times, internal=True),
 )  # fmt: skip
-

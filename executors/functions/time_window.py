@@ -12,12 +12,26 @@ from voltray.executors.functions import lists
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.physical import column, numbers
 from voltray.executors.functions.registry import (
-    ANY, Accept, Function, Parameter, Signature, always_nullable, never_nullable, parameters,
+    ANY,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    always_nullable,
+    never_nullable,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.types import (
-    TIMESTAMP, CalendarIntervalType, DataType, DayTimeIntervalType, StringType, StructField, StructType,
-    TimestampNTZType, TimestampType,
+    TIMESTAMP,
+    CalendarIntervalType,
+    DataType,
+    DayTimeIntervalType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
 )  # fmt: skip
 
 _UNITS = {

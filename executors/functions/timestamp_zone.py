@@ -10,7 +10,13 @@ import polars as pl
 from voltray.executors.functions import zones
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
-    STRING_INPUT, TIMESTAMP_INPUT, Accept, Function, Parameter, Signature, parameters,
+    STRING_INPUT,
+    TIMESTAMP_INPUT,
+    Accept,
+    Function,
+    Parameter,
+    Signature,
+    parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Call, Expression
 from voltray.proto.types import STRING, TIMESTAMP, TIMESTAMP_NTZ, TimestampNTZType
@@ -77,7 +83,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         ("convert_timezone",),
         Signature(
-            (Parameter("sourceTz", STRING_INPUT), Parameter("targetTz", STRING_INPUT), Parameter("sourceTs", _NTZ_INPUT)),
+            (Parameter("sourceTz", STRING_INPUT), Parameter("targetTz", STRING_INPUT), Parameter("sourceTs",
+                _NTZ_INPUT)),
             minimum=2,
         ),
         TIMESTAMP_NTZ, _convert_timezone, resolve=_resolve_convert, display=_current_zone_display,

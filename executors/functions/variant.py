@@ -16,20 +16,45 @@ from voltray.executors.functions.columns import by_unique_rows
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.json_values import MISSING, parse_json
 from voltray.executors.functions.registry import (
-    ANY, STRING_INPUT, Accept, Function, FunctionKind, Parameter, Signature, always_nullable, never_nullable,
+    ANY,
+    STRING_INPUT,
+    Accept,
+    Function,
+    FunctionKind,
+    Parameter,
+    Signature,
+    always_nullable,
+    never_nullable,
     parameters,
 )  # fmt: skip
 from voltray.executors.functions.schema_arguments import bad_record
 from voltray.executors.functions.sketches import each_group
 from voltray.executors.functions.variant_encoding import (
-    Day, Instant, LocalTime, Single, decode, encode, encode_json,
+    Day,
+    Instant,
+    LocalTime,
+    Single,
+    decode,
+    encode,
+    encode_json,
 )  # fmt: skip
 from voltray.executors.literals import series_of
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
-    BOOLEAN, INTEGER, STRING, VARIANT, ArrayType, DataType, MapType, NullType, StringType, StructField, StructType,
-    VariantType, type_name,
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    VARIANT,
+    ArrayType,
+    DataType,
+    MapType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    VariantType,
+    type_name,
 )  # fmt: skip
 
 _NOTE = "Variants are encoded and decoded value by value; what they hold becomes columns field by field."
@@ -191,7 +216,11 @@ def _shown(schema: Any) -> str:
     if schema[0] == "decimal":
         return f"DECIMAL({schema[1]},{schema[2]})"
     names = [n if n.replace("_", "a").isalnum() else "`" + n.replace("`", "``") + "`" for n in sorted(schema[1])]
-    return "OBJECT<" + ", ".join([f"{s}: {_shown(schema[1][n])}" for s, n in zip(names, sorted(schema[1]), strict=True)]) + ">"
+    return (
+        "OBJECT<"
+        + ", ".join([f"{s}: {_shown(schema[1][n])}" for s, n in zip(names, sorted(schema[1]), strict=True)])
+        + ">"
+    )
 
 
 def _schema_of_variant(evaluation: Evaluation, variant: pl.Expr) -> pl.Expr:
@@ -287,7 +316,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("schema_of_variant",), parameters(("v", _VARIANT_INPUT)), STRING, _schema_of_variant, notes=_NOTE),
     aggregate(
         "schema_of_variant_agg", parameters(("v", _VARIANT_INPUT)), STRING,
-        one_buffer("schema", STRING, _schema_partial, _schema_merge, _schema_finish), nullable=never_nullable, notes=_NOTE,
+        one_buffer("schema", STRING, _schema_partial, _schema_merge, _schema_finish), nullable=never_nullable,
+        notes=_NOTE,
     ),
     Function(
         ("to_variant_object",), parameters(("expr", ANY)), VARIANT, _to_variant_object, resolve=_resolve_to_variant,

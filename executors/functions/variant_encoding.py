@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any
 
 from voltray.executors.functions.java_numbers import java_double, java_float
@@ -166,7 +167,9 @@ def _object(value: dict[str, Any], keys: dict[str, int]) -> bytes:
     head = bytes([(int(large) << 4 | (id_size - 1) << 2 | (offset_size - 1)) << 2 | _OBJECT])
     head += len(items).to_bytes(4 if large else 1, "little")
     ids = b"".join([keys[n].to_bytes(id_size, "little") for n in ordered])
-    offsets = b"".join([starts[n].to_bytes(offset_size, "little") for n in ordered]) + at.to_bytes(offset_size, "little")
+    offsets = b"".join([starts[n].to_bytes(offset_size, "little") for n in ordered]) + at.to_bytes(
+        offset_size, "little"
+    )
     return head + ids + offsets + b"".join(items.values())
 
 
@@ -174,7 +177,9 @@ def _array(items: list[bytes]) -> bytes:
     large = len(items) > 255
     total = sum(len(i) for i in items)
     offset_size = _width(total)
-    head = bytes([(int(large) << 2 | (offset_size - 1)) << 2 | _ARRAY]) + len(items).to_bytes(4 if large else 1, "little")
+    head = bytes([(int(large) << 2 | (offset_size - 1)) << 2 | _ARRAY]) + len(items).to_bytes(
+        4 if large else 1, "little"
+    )
     offsets, at = [], 0
     for item in items:
         offsets.append(at.to_bytes(offset_size, "little"))
@@ -191,11 +196,9 @@ def decode(value: bytes, metadata: bytes) -> Any:
 def _keys(metadata: bytes) -> list[str]:
     size = (metadata[0] >> 6 & 3) + 1
     count = int.from_bytes(metadata[1 : 1 + size], "little")
-    offsets = [
-        int.from_bytes(metadata[1 + size * (i + 1) : 1 + size * (i + 2)], "little") for i in range(count + 1)
-    ]
+    offsets = [int.from_bytes(metadata[1 + size * (i + 1) : 1 + size * (i + 2)], "little") for i in range(count + 1)]
     start = 1 + size * (count + 2)
-    return [metadata[start + a : start + b].decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [metadata[start + a : start + b].decode() for a, b in pairwise(offsets)]
 
 
 def _decoded(value: bytes, at: int, keys: list[str]) -> Any:
@@ -305,7 +308,9 @@ def moment_text(value: Day | Instant | LocalTime, time_zone: str) -> str:
         return _clock(local)
     info = zone_info(time_zone)
     fixed = zone_of(time_zone)
-    shift = timedelta(seconds=fixed) if isinstance(fixed, int) else local.replace(tzinfo=UTC).astimezone(info).utcoffset()
+    shift = (
+        timedelta(seconds=fixed) if isinstance(fixed, int) else local.replace(tzinfo=UTC).astimezone(info).utcoffset()
+    )
     assert shift is not None
     total = int(shift.total_seconds())
     sign = "-" if total < 0 else "+"

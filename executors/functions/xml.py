@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +17,37 @@ from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.functions.json import without_corrupt
 from voltray.executors.functions.registry import ANY, Accept, Function, Parameter, Signature, always_nullable
 from voltray.executors.functions.schema_arguments import (
-    bad_record, constant_text, given_schema, nullable_type, options_of,
+    bad_record,
+    constant_text,
+    given_schema,
+    nullable_type,
+    options_of,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.types import (
-    BOOLEAN, DATE, DOUBLE, LONG, NULL, STRING, TIMESTAMP, ArrayType, DataType, MapType, NullType, StringType,
-    StructField, StructType, VariantType, carrier, sql_type, struct_carrier_names,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    LONG,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    ArrayType,
+    DataType,
+    MapType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    VariantType,
+    carrier,
+    sql_type,
+    struct_carrier_names,
 )  # fmt: skip
 
 Element = ElementTree.Element
 Node = Element | str | None
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _NOTE = "XML texts are parsed and written one by one; what they hold becomes columns field by field."
 
 
@@ -120,7 +142,9 @@ class XmlColumns:
         bad = np.zeros(len(nodes), dtype=bool)
         bad[np.repeat(np.arange(len(nodes)), lengths)[wrong]] = True
         known = np.array([isinstance(n, Element) for n in nodes], dtype=bool)
-        return lists.build(pl.DataFrame([keys, items.alias("value")]).to_struct("entry"), lengths, known).list.to_map(), bad
+        return lists.build(
+            pl.DataFrame([keys, items.alias("value")]).to_struct("entry"), lengths, known
+        ).list.to_map(), bad
 
     def _leaf(self, nodes: Sequence[Node], dtype: DataType) -> tuple[pl.Series, np.ndarray]:
         from voltray.executors.sources.base import Options
@@ -132,7 +156,9 @@ class XmlColumns:
         if not isinstance(dtype, StringType):
             texts = [t or None for t in texts]
         if isinstance(dtype, NullType | VariantType):
-            return pl.Series([None], dtype=carrier(dtype)).new_from_index(0, len(nodes)), np.zeros(len(nodes), dtype=bool)
+            return pl.Series([None], dtype=carrier(dtype)).new_from_index(0, len(nodes)), np.zeros(
+                len(nodes), dtype=bool
+            )
         given = pl.Series(texts, dtype=pl.String)
         column = parse_text(given, dtype, Options(self.options.items()), self.context)
         return column, (given.is_not_null() & column.is_null()).to_numpy()
@@ -193,14 +219,14 @@ def _to_xml(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     tag = pairs.get("rowTag", "ROW")
 
     def run(rows: Rows, structs: pl.Series) -> pl.Series:
-        trees = _trees(structs, kind, pairs, evaluation.context)
-        written = [None if t is None else "\n".join(_element(tag, t, pairs, "")) for t in trees]
+        trees = trees_of(structs, kind, pairs, evaluation.context)
+        written = [None if t is None else "\n".join(element_lines(tag, t, pairs, "")) for t in trees]
         return pl.Series(written, dtype=pl.String)
 
     return evaluation.columnwise(run, value)
 
 
-def _trees(column: pl.Series, dtype: DataType, options: Mapping[str, str], context: EvaluationContext) -> list[Any]:
+def trees_of(column: pl.Series, dtype: DataType, options: Mapping[str, str], context: EvaluationContext) -> list[Any]:
     """Values as texts, lists of them, and (name, value) pairs."""
     from voltray.executors.sources.base import Options
     from voltray.executors.sources.rendering import rendered_text
@@ -209,7 +235,7 @@ def _trees(column: pl.Series, dtype: DataType, options: Mapping[str, str], conte
         case StructType():
             names = struct_carrier_names(dtype)
             fields = [
-                _trees(column.struct.field(n), f.dataType, options, context)
+                trees_of(column.struct.field(n), f.dataType, options, context)
                 for n, f in zip(names, dtype.fields, strict=True)
             ]
             shown = [f.name for f in dtype.fields]
@@ -218,12 +244,12 @@ def _trees(column: pl.Series, dtype: DataType, options: Mapping[str, str], conte
             return [tuple(zip(shown, c, strict=True)) if k else None for c, k in zip(cells, known, strict=True)]
         case ArrayType():
             taken = lists.parts(column)
-            items = _trees(taken.values, dtype.elementType, options, context)
+            items = trees_of(taken.values, dtype.elementType, options, context)
             return _grouped(items, taken, column)
         case MapType():
             taken = lists.parts(column.map.entries())
-            keys = _trees(taken.values.struct.field("key"), dtype.keyType, options, context)
-            values = _trees(taken.values.struct.field("value"), dtype.valueType, options, context)
+            keys = trees_of(taken.values.struct.field("key"), dtype.keyType, options, context)
+            values = trees_of(taken.values.struct.field("value"), dtype.valueType, options, context)
             grouped = _grouped(list(zip(keys, values, strict=True)), taken, column)
             return [None if g is None else tuple(g) for g in grouped]
         case NullType():
@@ -239,10 +265,10 @@ def _grouped(items: list[Any], taken: lists.Lists, column: pl.Series) -> list[An
     return [items[a:b] if k else None for a, b, k in spans]
 
 
-def _element(tag: str, tree: Any, options: Mapping[str, str], indent: str) -> list[str]:
+def element_lines(tag: str, tree: Any, options: Mapping[str, str], indent: str) -> list[str]:
     """An element's lines."""
     if isinstance(tree, list):
-        return [line for item in tree for line in _element(tag, item, options, indent)]
+        return [line for item in tree for line in element_lines(tag, item, options, indent)]
     null = options.get("nullValue")
     if tree is None:
         return [] if null is None else [f"{indent}<{tag}>{escape(null)}</{tag}>"]
@@ -256,7 +282,7 @@ def _element(tag: str, tree: Any, options: Mapping[str, str], indent: str) -> li
         elif name.startswith(prefix) and isinstance(item, str):
             attributes += f" {name[len(prefix) :]}={quoteattr(item)}"
         elif not (name.startswith(prefix) and item is None):
-            inner += _element(name, item, options, indent + "    ")
+            inner += element_lines(name, item, options, indent + "    ")
     if inner:
         return [f"{indent}<{tag}{attributes}>{escape(own or '')}", *inner, f"{indent}</{tag}>"]
     return [f"{indent}<{tag}{attributes}>{escape(own)}</{tag}>" if own else f"{indent}<{tag}{attributes}/>"]
@@ -274,13 +300,14 @@ def inferred_schema(text: str, options: Mapping[str, str], context: EvaluationCo
     root = read_element(text)
     if root is None:
         return StructType([StructField("_corrupt_record", STRING, True)])
-    found = _type_of(root, options, context)
+    found = type_of(root, options, context)
     if not isinstance(found, StructType):
         found = StructType([StructField(options.get("valueTag", "_VALUE"), found, True)])
-    return _without_nulls(found)
+    return without_nulls(found)
 
 
-def _type_of(element: Element, options: Mapping[str, str], context: EvaluationContext) -> DataType:
+def type_of(element: Element, options: Mapping[str, str], context: EvaluationContext) -> DataType:
+    """The type that one element tells."""
     fields: dict[str, DataType] = {}
     if options.get("excludeAttribute", "false").lower() != "true":
         for name, value in element.attrib.items():
@@ -288,10 +315,10 @@ def _type_of(element: Element, options: Mapping[str, str], context: EvaluationCo
     repeated: set[str] = set()
     for child in element:
         name = _local(child.tag)
-        kind = _type_of(child, options, context)
+        kind = type_of(child, options, context)
         if name in fields:
             repeated.add(name)
-            kind = _merged(fields[name], kind)
+            kind = merged_types(fields[name], kind)
         fields[name] = kind
     text = "".join([element.text or "", *[c.tail or "" for c in element]]).strip()
     if not fields:
@@ -310,12 +337,15 @@ def _text_type(text: str, options: Mapping[str, str], context: EvaluationContext
         return NULL
     given = pl.Series([text], dtype=pl.String)
     for dtype in (LONG, DOUBLE, BOOLEAN, DATE, TIMESTAMP):
+        if dtype == DATE and "dateFormat" not in options and not _DATE.match(text):
+            continue
         if parse_text(given, dtype, Options(options.items()), context)[0] is not None:
             return dtype
     return STRING
 
 
-def _merged(left: DataType, right: DataType) -> DataType:
+def merged_types(left: DataType, right: DataType) -> DataType:
+    """The narrowest type for values of both; strings in the end."""
     match left, right:
         case (NullType(), _):
             return right
@@ -324,21 +354,22 @@ def _merged(left: DataType, right: DataType) -> DataType:
         case (StructType(), StructType()):
             types = {f.name: f.dataType for f in left.fields}
             for field in right.fields:
-                types[field.name] = _merged(types.get(field.name, NULL), field.dataType)
+                types[field.name] = merged_types(types.get(field.name, NULL), field.dataType)
             return StructType([StructField(n, k, True) for n, k in sorted(types.items())])
     if {left, right} == {LONG, DOUBLE}:
         return DOUBLE
     return left if left == right else STRING
 
 
-def _without_nulls(dtype: DataType) -> DataType:
+def without_nulls(dtype: DataType) -> DataType:
+    """The type with strings where nothing but NULL was seen."""
     match dtype:
         case NullType():
             return STRING
         case ArrayType():
-            return ArrayType(_without_nulls(dtype.elementType), True)
+            return ArrayType(without_nulls(dtype.elementType), True)
         case StructType():
-            return StructType([StructField(f.name, _without_nulls(f.dataType), True) for f in dtype.fields])
+            return StructType([StructField(f.name, without_nulls(f.dataType), True) for f in dtype.fields])
     return dtype
 
 

@@ -16,7 +16,16 @@ from voltray.executors.functions.xpath_engine import Focus, XPathError, compiled
 from voltray.executors.functions.xpath_tree import XmlNode, read_document
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    BOOLEAN, DOUBLE, FLOAT, INTEGER, LONG, SHORT, STRING, ArrayType, DataType, carrier,
+    BOOLEAN,
+    DOUBLE,
+    FLOAT,
+    INTEGER,
+    LONG,
+    SHORT,
+    STRING,
+    ArrayType,
+    DataType,
+    carrier,
 )  # fmt: skip
 
 _NOTE = "Documents are parsed one by one."

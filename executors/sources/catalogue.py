@@ -10,7 +10,7 @@ import polars as pl
 
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.literals import literal_column
-from voltray.executors.sources import binary_file, csv, json, orc, parquet, text
+from voltray.executors.sources import binary_file, csv, json, orc, parquet, text, xml
 from voltray.executors.sources.base import (
     METADATA_COLUMN,
     GroupScan,
@@ -32,7 +32,7 @@ from voltray.proto.operators import FileScan
 from voltray.proto.types import StructType, carrier
 
 SOURCES: tuple[Source, ...] = (
-    parquet.SOURCE, csv.SOURCE, json.SOURCE, text.SOURCE, orc.SOURCE, binary_file.SOURCE,
+    parquet.SOURCE, csv.SOURCE, json.SOURCE, text.SOURCE, orc.SOURCE, binary_file.SOURCE, xml.SOURCE,
 )  # fmt: skip
 
 # What stands for rows without columns, as in executors.operators.task.

@@ -7,7 +7,9 @@ from pyspark.sql.functions import col, count, sum
 
 
 def test_local_rows(each_spark: SparkSession) -> None:
-    rows = each_spark.createDataFrame([(1, "a"), (2, "b"), (3, None)], ["id", "name"]).filter("id > 1").collect()
+    rows = (
+        each_spark.createDataFrame([(1, "a"), (2, "b"), (3, None)], ["id", "name"]).filter("id > 1").collect()
+    )
     assert [tuple(row) for row in rows] == [(2, "b"), (3, None)]
 
 
@@ -20,7 +22,11 @@ def test_grouping_crosses_an_exchange(each_spark: SparkSession) -> None:
 
 def test_join_and_sort_cross_exchanges(each_spark: SparkSession) -> None:
     left = each_spark.range(0, 200, 1, 4).withColumn("key", col("id") % 10)
-    right = each_spark.range(0, 10, 1, 3).withColumnRenamed("id", "key").withColumn("square", col("key") * col("key"))
+    right = (
+        each_spark.range(0, 10, 1, 3)
+        .withColumnRenamed("id", "key")
+        .withColumn("square", col("key") * col("key"))
+    )
     rows = left.join(right, "key").orderBy(col("id").desc()).limit(3).collect()
     assert [tuple(row) for row in rows] == [(9, 199, 81), (8, 198, 64), (7, 197, 49)]
 

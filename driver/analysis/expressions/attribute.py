@@ -61,9 +61,7 @@ def find_attribute(expression: UnresolvedAttribute, resolver: ExpressionResolver
     return _in_outer_queries(parts, resolver, origin) or _variable(parts, resolver, origin)
 
 
-def in_scope(
-    parts: NameParts, scope: Scope, resolver: ExpressionResolver, origin: QueryContext | None
-) -> Typed | None:
+def in_scope(parts: NameParts, scope: Scope, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed | None:
     """A name among the columns of one scope."""
     found, nested = scope.find(parts, resolver.environment.case_sensitive)
     if not found:
@@ -88,9 +86,7 @@ def _with_fields(
     return typed
 
 
-def _lambda_variable(
-    parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None
-) -> Typed | None:
+def _lambda_variable(parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed | None:
     name = parts[0] if resolver.environment.case_sensitive else parts[0].lower()
     variable = resolver.lambdas.get(name)
     return None if variable is None else _with_fields(variable, parts[1:], resolver, origin)
@@ -119,7 +115,9 @@ def _of_data_frame(expression: UnresolvedAttribute, resolver: ExpressionResolver
     if len(found) > 1:
         direct = [f for f in found if f[0].height == plans.height]
         if len(direct) != 1:
-            raise analysis_error("AMBIGUOUS_COLUMN_REFERENCE", expression.origin, name=f'"{".".join(expression.parts)}"')
+            raise analysis_error(
+                "AMBIGUOUS_COLUMN_REFERENCE", expression.origin, name=f'"{".".join(expression.parts)}"'
+            )
         found = direct
     if not found or not _is_reachable(found[0][1], expression, resolver):
         raise unresolved_column(expression.parts, _candidates(resolver.scope), expression.origin)
@@ -171,9 +169,7 @@ def _of_outer_data_frame(expression: UnresolvedAttribute, resolver: ExpressionRe
     return None
 
 
-def _in_inner_scopes(
-    parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None
-) -> Typed | None:
+def _in_inner_scopes(parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed | None:
     scope = resolver.scope.inner
     while scope is not None:
         typed = in_scope(parts, scope, resolver, origin)
@@ -183,9 +179,7 @@ def _in_inner_scopes(
     return None
 
 
-def _in_outer_queries(
-    parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None
-) -> Typed | None:
+def _in_outer_queries(parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed | None:
     for outer in resolver.analysis.outer:
         typed = in_scope(parts, outer.scope, outer, origin)
         if typed is not None:

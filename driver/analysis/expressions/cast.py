@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import eval_mode
-from voltray.driver.analysis.errors import mismatch, shown_type
 from voltray.driver.analysis.constants import constant_value
+from voltray.driver.analysis.errors import mismatch, shown_type
 from voltray.driver.analysis.names import literal_name, rope, text_of
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import UnresolvedCast
@@ -14,8 +14,19 @@ from voltray.proto.coercion import can_cast, cast_gives_null
 from voltray.proto.expressions import Alias, Attribute, Cast, EvalMode, Expression, Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
-    STRING, ArrayType, CharType, DataType, DateType, MapType, NullType, NumericType, StructField, StructType,
-    TimestampType, VarcharType, sql_type,
+    STRING,
+    ArrayType,
+    CharType,
+    DataType,
+    DateType,
+    MapType,
+    NullType,
+    NumericType,
+    StructField,
+    StructType,
+    TimestampType,
+    VarcharType,
+    sql_type,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -100,9 +111,7 @@ def _refused(child: Typed, dtype: DataType, sql: str, expression: UnresolvedCast
         functions = _functions_instead(source, dtype)
         if functions:
             return mismatch("CAST_WITH_FUNC_SUGGESTION", sql, origin, functionNames=functions, **shown)
-        return mismatch(
-            "CAST_WITH_CONF_SUGGESTION", sql, origin, config=ANSI_CONF, configVal="'false'", **shown
-        )
+        return mismatch("CAST_WITH_CONF_SUGGESTION", sql, origin, config=ANSI_CONF, configVal="'false'", **shown)
     return mismatch("CAST_WITHOUT_SUGGESTION", sql, origin, **shown)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from voltray.driver.analysis.expressions import (
-    alias, attribute, cast, extract, function, literal, sort_order, subquery, update_fields, window,
+    alias,
+    attribute,
+    cast,
+    extract,
+    function,
+    literal,
+    sort_order,
+    subquery,
+    update_fields,
+    window,
 )  # fmt: skip
 from voltray.driver.analysis.resolver import ExpressionHandler
 from voltray.driver.plan import expressions as u

@@ -14,8 +14,18 @@ from voltray.proto.coercion import implicit_cast, is_orderable
 from voltray.proto.expressions import Call, Expression, Literal, nullable_of
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import (
-    INTEGER, STRING, ArrayType, DataType, IntegralType, MapType, NullType, StringType, StructField, StructType,
-    UserDefinedType, VariantType,
+    INTEGER,
+    STRING,
+    ArrayType,
+    DataType,
+    IntegralType,
+    MapType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+    UserDefinedType,
+    VariantType,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -38,26 +48,18 @@ def _has_fields(dtype: DataType) -> bool:
     return isinstance(dtype, StructType) or (isinstance(dtype, ArrayType) and isinstance(dtype.elementType, StructType))
 
 
-def _find_field(
-    fields: list[StructField], name: str, resolver: ExpressionResolver, origin: QueryContext | None
-) -> int:
+def _find_field(fields: list[StructField], name: str, resolver: ExpressionResolver, origin: QueryContext | None) -> int:
     sensitive = resolver.environment.case_sensitive
-    found = [
-        i for i, f in enumerate(fields) if f.name == name or (not sensitive and f.name.lower() == name.lower())
-    ]
+    found = [i for i, f in enumerate(fields) if f.name == name or (not sensitive and f.name.lower() == name.lower())]
     if not found:
         shown = ", ".join(quote(f.name) for f in fields)
         raise analysis_error("FIELD_NOT_FOUND", origin, fieldName=quote(name), fields=shown)
     if len(found) > 1:
-        raise analysis_error(
-            "AMBIGUOUS_REFERENCE_TO_FIELDS", origin, field=quote(name), count=len(found)
-        )
+        raise analysis_error("AMBIGUOUS_REFERENCE_TO_FIELDS", origin, field=quote(name), count=len(found))
     return found[0]
 
 
-def extract_field(
-    child: Typed, name: str, resolver: ExpressionResolver, origin: QueryContext | None
-) -> Typed:
+def extract_field(child: Typed, name: str, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed:
     """``child.name``: a field, that field of each element, or a map's value."""
     dtype = child.dtype
     if isinstance(dtype, UserDefinedType):
@@ -116,9 +118,7 @@ def extract_element(
         path = f"$.{key.expression.value}" if isinstance(key.dtype, StringType) else f"$[{key.expression.value}]"
         args = (child.expression, Literal(path, STRING))
         return Typed(Call("variant_get", args, dtype, True, eval_mode(ansi)), shown or name)
-    raise analysis_error(
-        "INVALID_EXTRACT_BASE_FIELD_TYPE", origin, base=f'"{child.text}"', other=shown_type(dtype)
-    )
+    raise analysis_error("INVALID_EXTRACT_BASE_FIELD_TYPE", origin, base=f'"{child.text}"', other=shown_type(dtype))
 
 
 def _element_nullable(child: Typed, key: Typed, dtype: ArrayType) -> bool:

@@ -10,12 +10,21 @@ from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type,
 from voltray.driver.analysis.names import called, listed, rope, text_of
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved
-from voltray.driver.plan.expressions import UnresolvedSubquery
 from voltray.driver.plan import logical
+from voltray.driver.plan.expressions import UnresolvedSubquery
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import (
-    Alias, Attribute, Call, ExistsSubquery, Expression, InSubquery, OuterReference, ScalarSubquery, dtype_of,
-    new_id, walk,
+    Alias,
+    Attribute,
+    Call,
+    ExistsSubquery,
+    Expression,
+    InSubquery,
+    OuterReference,
+    ScalarSubquery,
+    dtype_of,
+    new_id,
+    walk,
 )  # fmt: skip
 from voltray.proto.types import StructType, same_type
 
@@ -85,9 +94,10 @@ def _in_subquery(expression: UnresolvedSubquery, resolved: Resolved, resolver: E
     for value, column in zip(typed, columns, strict=True):
         common = wider_type(value.dtype, column.dtype, ansi)
         if common is None:
+            sides = (value.text, value.dtype), (column.name, column.dtype)
             raise mismatch(
                 "IN_SUBQUERY_DATA_TYPE_MISMATCH", text_of(name), expression.origin,
-                mismatchedColumns=f'"{value.text}:{value.dtype.simpleString()}, {column.name}:{column.dtype.simpleString()}"',
+                mismatchedColumns='"' + ", ".join([f"{n}:{d.simpleString()}" for n, d in sides]) + '"',
                 leftType=", ".join(shown_type(t.dtype) for t in typed),
                 rightType=", ".join(shown_type(c.dtype) for c in columns),
             )  # fmt: skip

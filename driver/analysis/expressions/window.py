@@ -14,10 +14,18 @@ from voltray.driver.plan.expressions import UnresolvedFrame, UnresolvedFunction,
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.coercion import implicit_cast
 from voltray.proto.expressions import (
-    AggregateCall, Call, Expression, FrameKind, Literal, SortOrder, WindowCall, WindowFrame, dtype_of,
+    AggregateCall,
+    Call,
+    Expression,
+    FrameKind,
+    Literal,
+    SortOrder,
+    WindowCall,
+    WindowFrame,
+    dtype_of,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import INTEGER, DataType, DateType, IntegralType, NumericType
+from voltray.proto.types import INTEGER, DataType, DateType, IntegralType, NumericType, same_type
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
@@ -140,7 +148,12 @@ def _bound(
     negative = isinstance(bound, UnresolvedFunction) and bound.name[0] in ("negative", "-") and len(bound.args) == 1
     if negative:
         assert isinstance(bound, UnresolvedFunction)
-        text = rope(resolver.resolve(bound.args[0]).name, " PRECEDING")
+        plain = kind is FrameKind.ROWS or not keys or same_type(dtype_of(keys[0]), typed.dtype)
+        inner = resolver.resolve(bound.args[0])
+        if plain or not isinstance(typed.dtype, NumericType):
+            text = rope(inner.name, " PRECEDING")
+        else:  # Spark casts the bound, and then no longer sees the sign
+            text = rope("(- ", inner.name, ") FOLLOWING")
     if not is_foldable(typed.expression):
         raise mismatch("SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE", text_of(text), origin,
                        location="lower" if side == "PRECEDING" else "upper",

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.aggregation import (
-    Frame, aggregate_select, check_group, finished, grouped, has_aggregate,
+    Frame,
+    aggregate_select,
+    check_group,
+    finished,
+    grouped,
+    has_aggregate,
 )  # fmt: skip
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.attribute import find_attribute
@@ -62,7 +67,11 @@ def _group(
     """A grouping expression: a position, a column of the input, or an alias of the select list."""
     if isinstance(expression, UnresolvedStar):
         return [Typed(a, a.name, a.name) for a in star_attributes(expression, resolver) if isinstance(a, Attribute)]
-    if isinstance(expression, Literal) and isinstance(expression.dtype, IntegerType) and not isinstance(expression.value, bool):
+    if (
+        isinstance(expression, Literal)
+        and isinstance(expression.dtype, IntegerType)
+        and not isinstance(expression.value, bool)
+    ):
         return [_at_position(int(expression.value), items, relation)]
     if isinstance(expression, UnresolvedAttribute) and not relation.prepend_groups and len(expression.parts) == 1:
         alias = _aliased(expression, items, resolver)
@@ -89,9 +98,7 @@ def _item_group(item: Item) -> Typed:
     return Typed(item, item.name, item.name)
 
 
-def _aliased(
-    expression: UnresolvedAttribute, items: Sequence[Item], resolver: ExpressionResolver
-) -> Typed | None:
+def _aliased(expression: UnresolvedAttribute, items: Sequence[Item], resolver: ExpressionResolver) -> Typed | None:
     found, _ = resolver.scope.find(expression.parts, resolver.environment.case_sensitive)
     if found:
         return None

@@ -81,7 +81,9 @@ def invalid_where(typed: Typed, origin: QueryContext | None) -> Exception:
     if has_window(typed.expression):
         return analysis_error("_LEGACY_ERROR_TEMP_1034", origin, clauseName="WHERE")
     extra = {"condition": f'"{typed.text}"'}
-    return analysis_error("INVALID_WHERE_CONDITION", origin, extra=extra, expressionList=aggregate_sql(typed.expression) or typed.text)
+    return analysis_error(
+        "INVALID_WHERE_CONDITION", origin, extra=extra, expressionList=aggregate_sql(typed.expression) or typed.text
+    )
 
 
 def filtered(child: Resolved, condition: Expression) -> Resolved:

@@ -65,7 +65,9 @@ def _generator(
     typed = analysis.over(source.scope).resolve(expression)
     generated = as_generator(expression, typed, names, origin)
     if generated is None:
-        raise analysis_error("UNSUPPORTED_GENERATOR.NOT_GENERATOR", origin, functionName=typed.text, classCanonicalName="")
+        raise analysis_error(
+            "UNSUPPORTED_GENERATOR.NOT_GENERATOR", origin, functionName=typed.text, classCanonicalName=""
+        )
     return generated
 
 
@@ -110,9 +112,7 @@ def resolve_lateral_view(relation: r.LateralView, analysis: Analysis) -> Resolve
     generated = _generator(relation.generator, child, analysis, relation.origin, relation.columns)
     plan, _ = exposed_for(child.plan, child.scope.attributes, [generated.generator])
     outer = relation.outer or generated.outer
-    attributes = tuple(
-        [Attribute(a.expr_id, a.name, a.dtype, a.nullable or outer) for a in generated.attributes]
-    )
+    attributes = tuple([Attribute(a.expr_id, a.name, a.dtype, a.nullable or outer) for a in generated.attributes])
     made: logical.LogicalPlan = logical.Generate(plan, generated.generator, attributes, outer)
     qualifier = (relation.alias,) if relation.alias else ()
     visible = tuple([Attribute(a.expr_id, a.name, a.dtype, a.nullable, qualifier) for a in attributes])

@@ -22,11 +22,27 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAlias
 from voltray.proto.coercion import can_cast, implicit_cast
 from voltray.proto.expressions import (
-    AggregateCall, Alias, Attribute, Expression, Literal, SortOrder, new_id, references, to_attribute,
+    AggregateCall,
+    Alias,
+    Attribute,
+    Expression,
+    Literal,
+    SortOrder,
+    new_id,
+    references,
+    to_attribute,
 )  # fmt: skip
 from voltray.proto.types import (
-    BooleanType, DataType, DateType, DecimalType, DoubleType, FloatType, StructType, TimestampNTZType,
-    TimestampType, TimeType,
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
 )  # fmt: skip
 
 if TYPE_CHECKING:

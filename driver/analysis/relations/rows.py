@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 def resolve_limit(relation: r.Limit, analysis: Analysis) -> Resolved:
     """The first rows."""
     child = analysis.relation(relation.child)
-    return same_scope(child, logical.Limit(child.plan, _count("limit", relation.limit, child, analysis, relation.origin)))
+    return same_scope(
+        child, logical.Limit(child.plan, _count("limit", relation.limit, child, analysis, relation.origin))
+    )
 
 
 def resolve_offset(relation: r.Offset, analysis: Analysis) -> Resolved:
@@ -46,9 +48,7 @@ def resolve_tail(relation: r.Tail, analysis: Analysis) -> Resolved:
     return same_scope(child, logical.Limit(child.plan, count, tail=True))
 
 
-def _count(
-    name: str, expression: Expression, child: Resolved, analysis: Analysis, origin: QueryContext | None
-) -> int:
+def _count(name: str, expression: Expression, child: Resolved, analysis: Analysis, origin: QueryContext | None) -> int:
     typed = analysis.over(child.scope).resolve(expression)
     shown = {"name": name, "expr": f'"{typed.text}"'}
     if not is_foldable(typed.expression):

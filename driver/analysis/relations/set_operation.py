@@ -10,8 +10,8 @@ from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, ordinal, shown_type
 from voltray.driver.analysis.expressions.extract import _struct_field
 from voltray.driver.analysis.expressions.update_fields import make_struct
-from voltray.driver.analysis.relations.with_columns import refuse_duplicates
 from voltray.driver.analysis.relations.rows import check_comparable
+from voltray.driver.analysis.relations.with_columns import refuse_duplicates
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope, merged_plans
 from voltray.driver.plan import logical

@@ -16,7 +16,7 @@ from voltray.driver.analysis.scope import Resolved, Scope, same_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedSortOrder
-from voltray.proto.expressions import Alias, Expression, Literal, SortOrder, new_id, to_attribute
+from voltray.proto.expressions import Alias, Attribute, Expression, Literal, SortOrder, new_id, to_attribute
 from voltray.proto.failures import SparkError
 from voltray.proto.types import IntegerType
 
@@ -111,7 +111,11 @@ def _over_aggregate(
 
 
 def _sorted_over(
-    plan: logical.LogicalPlan, available: tuple, child: Resolved, orders: list[SortOrder], is_global: bool
+    plan: logical.LogicalPlan,
+    available: tuple[Attribute, ...],
+    child: Resolved,
+    orders: list[SortOrder],
+    is_global: bool,
 ) -> logical.LogicalPlan:
     if any(has_window(o) for o in orders):
         named = [Alias(o.child, "_s", new_id()) for o in orders]

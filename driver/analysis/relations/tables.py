@@ -46,7 +46,9 @@ def _table_qualifier(relation: r.NamedTable, plan: logical.LogicalPlan) -> tuple
 def _stored_qualifier(parts: tuple[str, ...], analysis: Analysis) -> tuple[str, ...]:
     if len(parts) >= 3:
         return parts
-    database = parts[-2] if len(parts) == 2 else str(getattr(analysis.environment.catalog, "current_database", "default"))
+    database = (
+        parts[-2] if len(parts) == 2 else str(getattr(analysis.environment.catalog, "current_database", "default"))
+    )
     return ("spark_catalog", database, parts[-1])
 
 

@@ -121,6 +121,13 @@ def resolve_drop(relation: r.Drop, analysis: Analysis) -> Resolved:
 def resolve_subquery_alias(relation: r.SubqueryAlias, analysis: Analysis) -> Resolved:
     """``AS name (columns)``: columns answer to the new qualifier alone."""
     child = analysis.relation(relation.child)
+    inner = relation.child
+    if isinstance(inner, r.TableFunction) and relation.columns:
+        if len(relation.columns) != len(child.scope.attributes):
+            raise analysis_error(
+                "NUM_TABLE_VALUE_ALIASES_MISMATCH", relation.origin, funcName=quote(inner.name[-1]),
+                aliasesNum=len(relation.columns), outColsNum=len(child.scope.attributes),
+            )  # fmt: skip
     if relation.columns:
         child = with_column_names(child, relation.columns, relation.origin)
     return qualified(child, (*relation.qualifier, relation.alias))

@@ -33,7 +33,7 @@ def _answer(step: str, names: dict[str, Any]) -> str:
         except SyntaxError:
             exec(step, names)
             return "done"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever a step raises is its answer
         condition = error.getCondition() if hasattr(error, "getCondition") else None
         parameters = (error.getMessageParameters() or {}) if hasattr(error, "getMessageParameters") else {}
         return f"{type(error).__name__} {condition} {sorted(parameters.items()) if condition else ''}".strip()

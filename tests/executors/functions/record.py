@@ -13,7 +13,6 @@ from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
-
 from sample_row import SPARK_ROW  # type: ignore[import-not-found]
 
 

@@ -18,8 +18,23 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.literals import series_of
 from voltray.proto.expressions import Attribute, Cast, column_name
 from voltray.proto.types import (
-    BINARY, CALENDAR_INTERVAL, DATE, DOUBLE, INTEGER, LONG, STRING, TIMESTAMP, TIMESTAMP_NTZ, ArrayType, DataType,
-    DayTimeIntervalType, DecimalType, MapType, StructField, StructType, YearMonthIntervalType,
+    BINARY,
+    CALENDAR_INTERVAL,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    LONG,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_NTZ,
+    ArrayType,
+    DataType,
+    DayTimeIntervalType,
+    DecimalType,
+    MapType,
+    StructField,
+    StructType,
+    YearMonthIntervalType,
 )  # fmt: skip
 
 # The same row for Spark; the columns below hold what it holds.
@@ -57,10 +72,10 @@ class _Session:
     user = "tester"
     case_sensitive = False
     catalog = SimpleNamespace(current_database="default")
-    variables: dict[str, Any] = {}
 
     def __init__(self, ansi: bool, time_zone: str) -> None:
         self.ansi, self.time_zone = ansi, time_zone
+        self.variables: dict[str, Any] = {}
 
     def conf(self, key: str) -> str:
         """No conf differs from its default."""

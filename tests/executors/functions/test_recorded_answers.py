@@ -35,7 +35,7 @@ def _difference(recorded: dict[str, Any]) -> str | None:
             return f"raised {error.condition}"
         wanted = recorded["error"]
         return None if wanted in (None, error.condition) else f"raised {error.condition}, not {wanted}"
-    except BaseException as crash:  # a panic in the engine is no Exception
+    except BaseException as crash:  # noqa: BLE001  a panic in the engine is no Exception
         return f"{type(crash).__name__}: {str(crash)[:200]}"
     if "error" in recorded:
         return f"gave {found.value!r}, not {recorded['error']}"
