@@ -22,7 +22,7 @@ from voltray.driver.plan.expressions import (
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, new_id, walk
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import ArrayType, NullType, StructType
+from voltray.proto.types import ArrayType, NullType, StructField, StructType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
@@ -139,7 +139,7 @@ def as_generator(
         )
     attributes = tuple(
         [
-            Attribute(new_id(), names[i] if names else f.name, f.dataType, f.nullable or outer or isinstance(f.dataType, NullType))
+            Attribute(new_id(), names[i] if names else f.name, f.dataType, _may_be_null(f, outer))
             for i, f in enumerate(fields.fields)
         ]
     )
@@ -153,3 +153,7 @@ def generator_fields(call: Call) -> StructType:
         dtype = dtype.elementType
     assert isinstance(dtype, StructType), call.name
     return dtype
+
+
+def _may_be_null(field: StructField, outer: bool) -> bool:
+    return field.nullable or outer or isinstance(field.dataType, NullType)
