@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import os
 import subprocess
 import sys
 import textwrap
@@ -30,8 +31,11 @@ ANSI mode: true
 def run_python(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a program text in a process of its own, in a folder of its own."""
     (folder / "program.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    # The embedded session that other tests share names itself there.
+    environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
+    command = [sys.executable, "program.py"]
     return subprocess.run(
-        [sys.executable, "program.py"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
