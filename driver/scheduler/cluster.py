@@ -180,7 +180,7 @@ def _start_local_ray(settings: Settings, quiet: dict[str, Any]) -> None:
                 **quiet,
             )
         except Exception as failure:
-            if attempt + 1 == START_ATTEMPTS or "timed out during startup" not in str(failure):
+            if attempt + 1 == START_ATTEMPTS or "timed out" not in str(failure).lower():
                 raise
             logging.getLogger(__name__).warning("Ray did not start in time; trying again")
             ray.shutdown()
