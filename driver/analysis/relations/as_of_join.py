@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
-from voltray.driver.analysis.relations.building import call
+from voltray.driver.analysis.relations.columns import call
 from voltray.driver.analysis.scope import Resolved, Scope, merged_plans
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.relations.building import call, named_columns, over
+from voltray.driver.analysis.relations.columns import call, named_columns, over
 from voltray.driver.analysis.scope import Resolved
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAlias, UnresolvedCast

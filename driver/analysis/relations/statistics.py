@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.analysis.errors import analysis_error
-from voltray.driver.analysis.relations.building import call, named_columns, over
+from voltray.driver.analysis.relations.columns import call, named_columns, over
 from voltray.driver.analysis.scope import Resolved, scope_over
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r

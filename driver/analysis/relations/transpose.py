@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
-from voltray.driver.analysis.relations.building import over
+from voltray.driver.analysis.relations.columns import over
 from voltray.driver.analysis.scope import Resolved, scope_over
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
@@ -81,7 +81,7 @@ def _rows(
 
 
 def _not_null(index: Attribute) -> Expression:
-    from voltray.driver.analysis.relations.building import call
+    from voltray.driver.analysis.relations.columns import call
 
     return call("isnotnull", index)
 
