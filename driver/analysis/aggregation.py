@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.canonical import Keys
+from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type, unresolved_column
 from voltray.driver.analysis.exposing import exposed, with_aggregates
+from voltray.driver.analysis.expressions.attribute import in_scope
 from voltray.driver.analysis.functions import find_function
-from voltray.driver.analysis.projection import exposed_for, project
+from voltray.driver.analysis.projection import exposed_for, needed, project
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
-from voltray.driver.analysis.scope import AggregateInfo, Resolved, Scope, scope_over
+from voltray.driver.analysis.scope import AggregateInfo, PlanIndex, Resolved, Scope, scope_over
 from voltray.driver.analysis.select_list import Generated, Item
 from voltray.driver.plan import logical
-from voltray.driver.plan.expressions import UnresolvedFunction
+from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedFunction
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.coercion import is_groupable
 from voltray.proto.expressions import (
@@ -31,11 +33,12 @@ from voltray.proto.expressions import (
     dtype_of,
     map_children,
     new_id,
+    references,
     to_attribute,
     walk,
 )  # fmt: skip
-from voltray.proto.failures import QueryContext
-from voltray.proto.types import DataType
+from voltray.proto.failures import QueryContext, SparkError
+from voltray.proto.types import BOOLEAN, BooleanType, DataType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -80,6 +83,7 @@ class Frame:
     plain: bool = True
     """Whether there are no grouping expressions at all (a global aggregate)."""
     group_names: dict[int, str] = field(default_factory=dict)
+    group_expressions: list[Expression] = field(default_factory=list)
 
     def rewritten(self, expression: Expression) -> Expression:
         """The expression over the aggregation's output; new aggregates are added as they are met."""
@@ -141,6 +145,7 @@ def grouped(
         key = frame.keys.of(expression)
         if key in frame.groups:
             continue
+        frame.group_expressions.append(expression)
         if isinstance(expression, Attribute):
             frame.groups[key] = expression
         else:
@@ -249,48 +254,93 @@ def aggregate_sql(expression: Expression) -> str:
 
 # ---- HAVING and ORDER BY over an aggregation --------------------------------------------------------
 def resolve_over_aggregate(
-    expression: Expression, child: Resolved, analysis: Analysis
+    expression: Expression, child: Resolved, analysis: Analysis, groups_first: bool = False
 ) -> tuple[Typed, logical.LogicalPlan]:
-    """An expression above an aggregation: over its output, else over its groups and (new) aggregates."""
+    """An expression above an aggregation: over its output, else over its groups and (new) aggregates.
+
+    HAVING prefers the input's columns that are grouped by (``groups_first``), ORDER BY those put out.
+    """
     assert child.scope.aggregate is not None
     frame = child.scope.aggregate.frame
     assert isinstance(frame, Frame)
-    source = analysis.over(frame.source)
-    aggregate_ids: set[int] = set()
-
-    def replaced(node: Expression, resolver: ExpressionResolver) -> Typed | None:
-        if not isinstance(node, UnresolvedFunction) or resolver.lambdas:
-            return None
-        name = node.name[-1].lower()
-        entry = find_function(name)
-        if name in ("grouping", "grouping_id") or (entry is not None and entry.kind is FunctionKind.AGGREGATE):
-            typed = _inner_aggregate(node, source, child, analysis)
-            over = frame.rewritten(typed.expression)
-            aggregate_ids.update(n.expr_id for n in walk(over) if isinstance(n, Attribute))
-            return Typed(over, typed.name)
-        return None
-
     before = set(frame.aggregates)
-    scope = Scope(
-        child.scope.attributes, child.scope.hidden, child.scope.qualified_only, child.scope.plans, frame.source
-    )
-    resolver = ExpressionResolver(analysis, scope, missing=True, replaced=replaced)
-    typed = resolver.resolve(expression)
-    output = child.scope.ids
-    rewritten = _over_groups(typed.expression, frame, output | aggregate_ids)
+    over = _OverAggregate(frame, child, analysis, groups_first)
+    typed = over.resolver().resolve(expression)
+    allowed = child.scope.ids | over.made
+    rewritten = _over_groups(typed.expression, frame, allowed)
+    grouped_ids = {a.expr_id for a in frame.groups.values()}
     for node in walk(rewritten):
-        if isinstance(node, Attribute) and node.expr_id not in output | aggregate_ids:
-            if node.expr_id not in {a.expr_id for a in frame.groups.values()}:
-                raise unresolved_column((node.name,), child.scope.attributes, None)
+        if isinstance(node, Attribute) and node.expr_id not in allowed and node.expr_id not in grouped_ids:
+            raise unresolved_column((node.name,), child.scope.attributes, None)
     added = tuple([alias for key, alias in frame.aggregates.items() if key not in before])
     plan = with_aggregates(child.plan, added) if added else child.plan
     return Typed(rewritten, typed.name, typed.field_name), plan
 
 
-def _inner_aggregate(
-    node: UnresolvedFunction, source: ExpressionResolver, child: Resolved, analysis: Analysis
-) -> Typed:
-    return source.resolve(node)
+class _OverAggregate:
+    """How names and aggregate functions are found above an aggregation."""
+
+    def __init__(self, frame: Frame, child: Resolved, analysis: Analysis, groups_first: bool) -> None:
+        self.frame = frame
+        self.child = child
+        self.groups_first = groups_first
+        self.source = analysis.over(frame.source)
+        self.analysis = analysis
+        self.made: set[int] = set()
+        """Ids of aggregates that the expression uses."""
+
+    def resolver(self) -> ExpressionResolver:
+        """The resolver of the whole expression."""
+        scope = self.child.scope
+        above = Scope(scope.attributes, scope.hidden, scope.qualified_only, scope.plans, self._inner())
+        return ExpressionResolver(self.analysis, above, missing=True, replaced=self.replaced)
+
+    def _inner(self) -> Scope:
+        """Columns of the input that may stand in a grouping expression."""
+        source, frame = self.frame.source, self.frame
+        used: set[int] = set()
+        for expression in frame.group_expressions:
+            used |= references(expression)
+        attributes = tuple([a for a in source.attributes if a.expr_id in used])
+        hidden = tuple([a for a in source.hidden if a.expr_id in used])
+        return Scope(attributes, hidden, source.qualified_only, PlanIndex())
+
+    def replaced(self, node: Expression, resolver: ExpressionResolver) -> Typed | None:
+        """An aggregate function, or a column that is preferred as a grouping expression."""
+        if resolver.lambdas:
+            return None
+        if isinstance(node, UnresolvedFunction):
+            name = node.name[-1].lower()
+            entry = find_function(name)
+            if name in _GROUPING or (entry is not None and entry.kind is FunctionKind.AGGREGATE):
+                if resolver.windowed:
+                    return None
+                typed = self.source.resolve(node)
+                over = self.frame.rewritten(typed.expression)
+                self.made.update(n.expr_id for n in walk(over) if isinstance(n, Attribute))
+                return Typed(over, typed.name)
+        if isinstance(node, UnresolvedAttribute) and node.plan_id is None:
+            return self._column(node, resolver)
+        return None
+
+    def _column(self, node: UnresolvedAttribute, resolver: ExpressionResolver) -> Typed | None:
+        if self.groups_first:
+            return self._group(node, resolver)
+        try:
+            found = in_scope(node.parts, self.child.scope, resolver, node.origin)
+        except SparkError:
+            found = self._group(node, resolver)
+            if found is None:
+                raise
+        return found
+
+    def _group(self, node: UnresolvedAttribute, resolver: ExpressionResolver) -> Typed | None:
+        """A column of the input that is itself grouped by (or a field of one)."""
+        columns, _ = self.frame.source.find(node.parts, resolver.environment.case_sensitive)
+        groups = [a for a in columns if self.frame.keys.of(a) in self.frame.groups]
+        if len(groups) != 1:
+            return None
+        return in_scope(node.parts, self.frame.source, resolver, node.origin)
 
 
 def _over_groups(expression: Expression, frame: Frame, output: frozenset[int] | set[int]) -> Expression:
@@ -304,11 +354,15 @@ def _over_groups(expression: Expression, frame: Frame, output: frozenset[int] | 
     return map_children(expression, lambda c: _over_groups(c, frame, output))
 
 
-def having(child: Resolved, condition: Expression, analysis: Analysis, origin: QueryContext | None) -> Resolved:
-    """A filter right above an aggregation."""
+def having(
+    child: Resolved, condition: Expression, analysis: Analysis, origin: QueryContext | None, is_having: bool
+) -> Resolved:
+    """A filter right above an aggregation: HAVING's condition is cast to Boolean, a DataFrame's filter is not."""
     from voltray.driver.analysis.relations.filter import boolean_condition, trimmed
 
-    typed, plan = resolve_over_aggregate(condition, child, analysis)
+    typed, plan = resolve_over_aggregate(condition, child, analysis, groups_first=is_having)
+    if is_having and not isinstance(typed.dtype, BooleanType):
+        typed = Typed(cast_to(typed.expression, BOOLEAN, analysis.environment.ansi), typed.name)
     test = boolean_condition(typed, analysis, origin)
     raised, available = exposed_over(plan, child, [test])
     filtered = logical.Filter(raised, test)
@@ -323,7 +377,7 @@ def exposed_over(
     """The plan with what the expressions need of the aggregation brought up."""
     missing: set[int] = set()
     for expression in expressions:
-        missing |= {n.expr_id for n in walk(expression) if isinstance(n, Attribute)} - child.scope.ids
+        missing |= needed(expression) - child.scope.ids
     if not missing:
         return plan, child.scope.attributes
     raised = exposed(plan, frozenset(missing))

@@ -22,7 +22,7 @@ from voltray.driver.plan.logical import (
     children_of,
     with_children,
 )  # fmt: skip
-from voltray.proto.expressions import Alias, Attribute
+from voltray.proto.expressions import Alias, Attribute, references
 
 _PASSING = (Filter, Sort, Limit, Sample, Repartition, CollectMetrics, Window, Generate)
 
@@ -83,6 +83,7 @@ def _exposed_metadata(
 def with_aggregates(plan: LogicalPlan, added: tuple[Alias, ...]) -> LogicalPlan:
     """The plan with further aggregates computed by the aggregation at its bottom (and not yet put out)."""
     if isinstance(plan, Aggregate):
-        return replace(plan, aggregates=plan.aggregates + added)
+        used = frozenset([i for alias in added for i in references(alias)])
+        return replace(plan, child=exposed(plan.child, used), aggregates=plan.aggregates + added)
     (child,) = children_of(plan)
     return with_children(plan, (with_aggregates(child, added),))

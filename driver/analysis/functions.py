@@ -450,7 +450,8 @@ def _resolved(resolution: FunctionResolution) -> Typed:
         left, right = resolution.arguments
         operands = rule(resolution.name, left, right, resolution.name_text, resolution.ansi, resolution.origin)
         if operands is not None and operands.function:
-            typed = tuple([Typed(a, "") for a in operands.args])
+            known = {id(t.expression): t for t in resolution.arguments}
+            typed = tuple([known.get(id(a), Typed(a, "")) for a in operands.args])
             inner = apply_function(operands.function, typed, resolution.resolver, resolution.origin)
             moved = inner.expression
             if operands.result is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
@@ -48,3 +49,29 @@ class LateralAliases:
         for part in parts[1:]:
             typed = extract_field(typed, part, resolver, origin)
         return typed if len(parts) == 1 else Typed(typed.expression, typed.name, parts[-1])
+
+
+class GroupAliases(LateralAliases):
+    """Aliases of a select list as GROUP BY sees them: names for what they stand for."""
+
+    __slots__ = ()
+
+    def __init__(self, aliases: Sequence[Alias]) -> None:
+        super().__init__()
+        for alias in aliases:
+            self.add(alias)
+
+    def find(
+        self, parts: tuple[str, ...], resolver: ExpressionResolver, origin: QueryContext | None
+    ) -> Typed | None:
+        """What the first alias of a name stands for."""
+        from voltray.driver.analysis.aggregation import has_aggregate
+
+        found = self.aliases.get(parts[0].lower(), [])
+        if resolver.environment.case_sensitive:
+            found = [a for a in found if a.name == parts[0]]
+        if not found or len(parts) > 1:
+            return None
+        if has_aggregate(found[0]):
+            raise analysis_error("GROUP_BY_AGGREGATE", origin, sqlExpr=parts[0])
+        return Typed(found[0].child, found[0].name, found[0].name)

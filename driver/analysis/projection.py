@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from voltray.driver.analysis.canonical import Keys
 from voltray.driver.analysis.exposing import exposed
 from voltray.driver.analysis.select_list import Generated, Item, Named
+from voltray.driver.plan import logical
 from voltray.driver.plan.logical import Generate, LogicalPlan, Project, Window
 from voltray.proto.expressions import (
     Alias,
     Attribute,
+    ExistsSubquery,
     Expression,
+    InSubquery,
+    OuterReference,
+    ScalarSubquery,
     SortOrder,
     WindowCall,
     map_children,
@@ -47,11 +52,35 @@ def exposed_for(
             if item.expr_id not in present:
                 missing.add(item.expr_id)
         else:
-            missing |= references(item) - present - own
+            missing |= needed(item) - present - own
     if not missing:
         return plan, available
     raised = exposed(plan, frozenset(missing))
     return raised, raised.output
+
+
+def needed(expression: Expression) -> set[int]:
+    """Ids of the input's columns that an expression reads, its correlated subqueries included."""
+    found = set(references(expression))
+    for node in walk(expression):
+        if isinstance(node, (ScalarSubquery, ExistsSubquery, InSubquery)):
+            found |= outer_references(node.plan)
+    return found
+
+
+def outer_references(plan: LogicalPlan) -> set[int]:
+    """Ids of OuterReferences in a subquery's plan that the plan itself does not provide."""
+    outer: set[int] = set()
+    made: set[int] = set()
+    for node in logical.walk(plan):
+        made.update(a.expr_id for a in node.output)
+        for expression in logical.expressions_of(node):
+            for part in walk(expression):
+                if isinstance(part, OuterReference):
+                    outer.add(part.attribute.expr_id)
+                elif isinstance(part, (ScalarSubquery, ExistsSubquery, InSubquery)):
+                    outer |= outer_references(part.plan)
+    return outer - made
 
 
 def _with_generators(

@@ -11,8 +11,17 @@ from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import NameParts, Origin, Scope
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedFunction, UnresolvedLambdaVariable
 from voltray.driver.plan.identifiers import quoted
-from voltray.proto.expressions import Attribute, Expression, LambdaVariable, OuterReference, references, transform_up
+from voltray.proto.expressions import (
+    Attribute,
+    Expression,
+    LambdaVariable,
+    OuterReference,
+    references,
+    transform_up,
+    walk,
+)
 from voltray.proto.failures import QueryContext
+from voltray.proto.types import NullType, sql_type
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
@@ -47,6 +56,9 @@ def find_attribute(expression: UnresolvedAttribute, resolver: ExpressionResolver
     typed = in_scope(parts, resolver.scope, resolver, origin)
     if typed is not None:
         return typed
+    if len(parts) == 1 and parts[0].lower() == "grouping__id":
+        identifier = resolver.resolve(UnresolvedFunction(("grouping_id",), (), origin=origin))
+        return Typed(identifier.expression, parts[0], parts[0])
     if len(parts) == 1 and parts[0].lower() in LITERAL_FUNCTIONS:
         typed = resolver.resolve(UnresolvedFunction((parts[0].lower(),), (), origin=origin))
         return Typed(typed.expression, called(parts[0].lower(), ()))
@@ -179,20 +191,35 @@ def _in_inner_scopes(parts: NameParts, resolver: ExpressionResolver, origin: Que
     return None
 
 
-def _in_outer_queries(parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed | None:
+def _in_outer_queries(
+    parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None
+) -> Typed | None:
     for outer in resolver.analysis.outer:
-        typed = in_scope(parts, outer.scope, outer, origin)
-        if typed is not None:
-            return _outer(typed)
+        scope: Scope | None = outer.scope
+        while scope is not None:
+            typed = in_scope(parts, scope, outer, origin)
+            if typed is not None:
+                return _outer(typed)
+            scope = scope.inner if outer.missing else None
     return None
 
 
 def _outer(typed: Typed) -> Typed:
+    """A column of a query around this one, with the fields taken from it."""
+    names: list[str] = []
+
     def wrap(node: Expression) -> Expression:
-        return OuterReference(node) if isinstance(node, Attribute) else node
+        if not isinstance(node, Attribute):
+            return node
+        names.append(".".join((*node.qualifier, node.name)))
+        return OuterReference(node)
 
     expression = transform_up(typed.expression, wrap)
-    return Typed(expression, ("outer(" + typed.text + ")"), typed.field_name, typed.metadata)
+    root = next((n.name for n in walk(typed.expression) if isinstance(n, Attribute)), "")
+    shown = typed.text
+    if names and shown.startswith(root):
+        shown = f"outer({names[0]})" + shown[len(root) :]
+    return Typed(expression, shown, typed.field_name, typed.metadata)
 
 
 def _variable(parts: NameParts, resolver: ExpressionResolver, origin: QueryContext | None) -> Typed | None:
@@ -217,4 +244,6 @@ def literal_text(literal: object, resolver: ExpressionResolver) -> str:
     from voltray.proto.expressions import Literal
 
     assert isinstance(literal, Literal)
+    if literal.value is None and not isinstance(literal.dtype, NullType):
+        return f"CAST(NULL AS {sql_type(literal.dtype)})"
     return literal_sql(literal.value, literal.dtype, resolver.environment.time_zone)

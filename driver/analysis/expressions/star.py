@@ -10,7 +10,7 @@ from voltray.driver.analysis.expressions.attribute import in_scope
 from voltray.driver.analysis.expressions.extract import extract_field
 from voltray.driver.plan.expressions import UnresolvedRegex, UnresolvedStar
 from voltray.driver.plan.identifiers import quoted
-from voltray.proto.expressions import Alias, Attribute, Expression, new_id
+from voltray.proto.expressions import Alias, Attribute, Expression, OuterReference, new_id
 from voltray.proto.types import StructType
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ def _starred(star: UnresolvedStar, resolver: ExpressionResolver) -> tuple[Expres
     found = scope.of_qualifier(star.target, resolver.environment.case_sensitive)
     if found:
         return tuple(found)
+    for outer in resolver.analysis.outer:
+        around = outer.scope.of_qualifier(star.target, resolver.environment.case_sensitive)
+        if around:
+            return tuple([Alias(OuterReference(a), a.name, new_id(), a.metadata) for a in around])
     struct = in_scope(star.target, scope, resolver, star.origin)
     for outer in resolver.analysis.outer:
         if struct is None:

@@ -54,13 +54,11 @@ def resolve_subquery(expression: UnresolvedSubquery, resolver: ExpressionResolve
 
 def _outer_names(plan: logical.LogicalPlan) -> list[str]:
     """Columns of the query around it that a subquery uses, as its generated name lists them."""
-    names: dict[int, str] = {}
+    names: list[str] = []
     for node in logical.walk(plan):
         for expression in logical.expressions_of(node):
-            for part in walk(expression):
-                if isinstance(part, OuterReference):
-                    names.setdefault(part.attribute.expr_id, part.attribute.name)
-    return list(names.values())
+            names.extend(part.attribute.name for part in walk(expression) if isinstance(part, OuterReference))
+    return names
 
 
 def _plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) -> Resolved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.aggregation import (
@@ -13,18 +14,18 @@ from voltray.driver.analysis.aggregation import (
     grouped,
     has_aggregate,
 )  # fmt: skip
+from voltray.driver.analysis.environment_flags import flag
 from voltray.driver.analysis.errors import analysis_error
-from voltray.driver.analysis.expressions.attribute import find_attribute
 from voltray.driver.analysis.expressions.star import star_attributes
 from voltray.driver.analysis.grouping import expanded, grouping_sets
+from voltray.driver.analysis.lateral_aliases import GroupAliases
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import Resolved
 from voltray.driver.analysis.select_list import Generated, Item, select_items
 from voltray.driver.analysis.time_windows import naming_windows
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.expressions import UnresolvedAlias, UnresolvedAttribute, UnresolvedStar
+from voltray.driver.plan.expressions import UnresolvedStar
 from voltray.proto.expressions import Alias, Attribute, Expression, Literal
-from voltray.proto.failures import SparkError
 from voltray.proto.types import IntegerType
 
 if TYPE_CHECKING:
@@ -73,11 +74,10 @@ def _group(
         and not isinstance(expression.value, bool)
     ):
         return [_at_position(int(expression.value), items, relation)]
-    if isinstance(expression, UnresolvedAttribute) and not relation.prepend_groups and len(expression.parts) == 1:
-        alias = _aliased(expression, items, resolver)
-        if alias is not None:
-            return [alias]
-    return [resolver.resolve(expression)]
+    if relation.prepend_groups or not flag(resolver.environment, "spark.sql.groupByAliases"):
+        return [resolver.resolve(expression)]
+    aliases = GroupAliases([i for i in items if isinstance(i, Alias)])
+    return [replace(resolver, lateral=aliases).resolve(expression)]
 
 
 def _at_position(position: int, items: Sequence[Item], relation: r.Aggregate) -> Typed:
@@ -96,24 +96,6 @@ def _item_group(item: Item) -> Typed:
     if isinstance(item, Alias):
         return Typed(item.child, item.name, item.name)
     return Typed(item, item.name, item.name)
-
-
-def _aliased(expression: UnresolvedAttribute, items: Sequence[Item], resolver: ExpressionResolver) -> Typed | None:
-    found, _ = resolver.scope.find(expression.parts, resolver.environment.case_sensitive)
-    if found:
-        return None
-    name = expression.parts[0]
-    matching = [
-        i
-        for i in items
-        if isinstance(i, Alias)
-        and (i.name == name or (not resolver.environment.case_sensitive and i.name.lower() == name.lower()))
-    ]
-    if not matching:
-        return None
-    if has_aggregate(matching[0]):
-        raise analysis_error("GROUP_BY_AGGREGATE", expression.origin, sqlExpr=name)
-    return _item_group(matching[0])
 
 
 def _all_groups(items: Sequence[Item]) -> list[Typed]:
@@ -138,10 +120,7 @@ def _multiple(
         check_group(group, group.expression)
     plan, available, frame = grouped(child, groups, items, analysis)
     available = plan.output
-    keys = list(frame.groups)
     sets = grouping_sets(relation.group_kind, _keys_of(groups, frame), _given_keys(given, frame))
-    if not keys:
-        return finished(plan, child, frame, items, lateral, relation.origin)
     plan = expanded(plan, available, frame, sets)
     return finished(plan, child, frame, items, lateral, relation.origin)
 
@@ -160,5 +139,3 @@ def _keys_of(groups: Sequence[Typed], frame: Frame) -> list[int]:
 def _given_keys(given: Sequence[Sequence[Sequence[Typed]]], frame: Frame) -> list[list[int]]:
     return [[frame.keys.of(g.expression) for found in s for g in found] for s in given]
 
-
-__all__ = ["SparkError", "UnresolvedAlias", "find_attribute", "resolve_aggregate"]

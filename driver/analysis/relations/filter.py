@@ -28,7 +28,7 @@ def resolve_filter(relation: r.Filter, analysis: Analysis) -> Resolved:
     """Rows for which a condition holds; it may use columns that the select list below left out."""
     child = analysis.relation(_selected(relation))
     if child.scope.aggregate is not None:
-        return having(child, relation.condition, analysis, relation.origin)
+        return having(child, relation.condition, analysis, relation.origin, relation.is_having)
     typed = analysis.over(child.scope, missing=child.scope.inner is not None).resolve(relation.condition)
     condition = boolean_condition(typed, analysis, relation.origin)
     if contains_aggregate(condition) or has_window(condition):

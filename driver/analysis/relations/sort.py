@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.aggregation import exposed_over, resolve_over_aggregate
+from voltray.driver.analysis.environment import Environment
+from voltray.driver.analysis.environment_flags import flag
 from voltray.driver.analysis.errors import analysis_error
-from voltray.driver.analysis.expressions.attribute import find_attribute
 from voltray.driver.analysis.expressions.sort_order import sort_key
 from voltray.driver.analysis.functions import contains_aggregate
 from voltray.driver.analysis.projection import exposed_for, has_window, with_windows
@@ -33,7 +34,7 @@ def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
     resolver = analysis.over(child.scope, missing=child.scope.inner is not None)
     orders: list[SortOrder] = []
     for order in written:
-        positioned = _position(order, child, relation)
+        positioned = _position(order, child, relation, analysis.environment)
         typed = positioned if positioned is not None else resolver.resolve(order)
         assert isinstance(typed.expression, SortOrder)
         if contains_aggregate(typed.expression) and not has_window(typed.expression):
@@ -67,17 +68,21 @@ def _unfolded(relation: r.Sort, child: Resolved, analysis: Analysis) -> tuple[Un
     name = order.child
     if not (isinstance(name, UnresolvedAttribute) and name.plan_id is None and len(name.parts) == 1):
         return relation.orders
-    if name.parts[0].lower() != "all" or find_attribute(name, analysis.over(child.scope)) is not None:
+    if name.parts[0].lower() != "all" or child.scope.find(name.parts, analysis.environment.case_sensitive)[0]:
         return relation.orders
     return tuple(
         [UnresolvedSortOrder(a, order.ascending, order.nulls_first, order.origin) for a in child.scope.attributes]
     )
 
 
-def _position(order: UnresolvedSortOrder, child: Resolved, relation: r.Sort) -> Typed | None:
+def _position(
+    order: UnresolvedSortOrder, child: Resolved, relation: r.Sort, environment: Environment
+) -> Typed | None:
     """ORDER BY 2: the second output column."""
     literal: Expression = order.child
     if not (isinstance(literal, Literal) and isinstance(literal.dtype, IntegerType)):
+        return None
+    if not flag(environment, "spark.sql.orderByOrdinal"):
         return None
     columns = child.scope.attributes
     if not 1 <= int(literal.value or 0) <= len(columns):
@@ -95,7 +100,7 @@ def _over_aggregate(
     current = child
     orders: list[SortOrder] = []
     for order in written:
-        positioned = _position(order, child, relation)
+        positioned = _position(order, child, relation, analysis.environment)
         if positioned is not None:
             typed, plan = positioned, current.plan
         else:
