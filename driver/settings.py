@@ -130,6 +130,9 @@ class Settings:
     executor_memory: int = _setting(
         None, parse_size, "Memory budget of each executor.", "half of the machine's divided by the executors"
     )
+    executor_silence_seconds: float = _setting(
+        120.0, parse_seconds, "Seconds without an answer after which an executor is ended and replaced."
+    )
     object_store_memory: int = _setting(
         None,
         parse_size,

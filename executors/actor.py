@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +23,8 @@ class Executor:
         os.environ.setdefault("RUST_MIN_STACK", str(256 << 20))
         os.environ.update(environment)
         sys.setrecursionlimit(1_000_000)
+        # kill -USR2 writes every thread's stack to the worker's log: where an executor hangs is seen from outside.
+        faulthandler.register(signal.SIGUSR2)
         from voltray.executors.task_runner import TaskRunner
 
         self._executor_id = executor_id

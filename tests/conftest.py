@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +24,32 @@ for variable in [name for name in os.environ if name.startswith("VOLTRAY_") or n
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
+SECONDS_BEFORE_STACKS = 240
 OBJECT_STORE_MEMORY = 300 << 20
 NODE_OBJECT_STORE_MEMORY = 120 << 20
 EXECUTOR_MEMORY = 2 << 30
+
+
+@pytest.fixture(autouse=True)
+def stacks_of_executors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Show where executors are when a test is about to run out of time: its own threads only wait for them."""
+    timer = threading.Timer(SECONDS_BEFORE_STACKS, show_stacks_of_executors)
+    timer.daemon = True
+    timer.start()
+    yield
+    timer.cancel()
+
+
+def show_stacks_of_executors() -> None:
+    """Have the executors below this process write their stacks to Ray's logs, and print the ends of those."""
+    pids = subprocess.run(["pgrep", "-f", "^ray::Executor"], capture_output=True, text=True, check=False).stdout.split()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(int(pid), signal.SIGUSR2)
+    time.sleep(2)
+    for pid in pids:
+        for log in Path("/tmp/ray").glob(f"session_*/logs/worker-*-{pid}.err"):
+            print(f"\n{log.name}:\n{log.read_text(errors='replace')[-8000:]}", file=sys.__stderr__, flush=True)
 
 
 @pytest.fixture(scope="session")

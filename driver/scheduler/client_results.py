@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from voltray.driver.planning.fragment import Fragment
-from voltray.driver.scheduler.cluster import ExecutorHandle
+from voltray.driver.scheduler.executor_watch import ExecutorHandle
 from voltray.driver.scheduler.lineage import StoredStage, keys_of
 from voltray.driver.scheduler.query import ResultBatch, StageProgress
 from voltray.driver.scheduler.query_stages import LOSSES, POLL_SECONDS, QueryStages, internal_error

@@ -8,9 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from voltray.driver.scheduler.executor_watch import ExecutorHandle, ExecutorWatch
 from voltray.driver.scheduler.slots import SlotPool, SlotState
 from voltray.driver.settings import Settings
 
@@ -18,16 +18,6 @@ _log = logging.getLogger(__name__)
 _START_SECONDS = 120.0
 _SECONDS_BETWEEN_STARTS = 2.0
 _FORWARDED = ("TZ", "POLARS_TEMP_DIR", "VOLTRAY_PYTHON")
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorHandle:
-    """One executor's actor; ``generation`` counts its replacements."""
-
-    index: int
-    generation: int
-    actor: Any
-    node_id: str
 
 
 class Cluster:
@@ -43,6 +33,7 @@ class Cluster:
         capacity = max(2, settings.executor_cpus)
         self.slots = SlotPool(SlotState(capacity, (0,) * settings.executors))
         self._await_executors()
+        self._watch = ExecutorWatch(self, settings.executor_silence_seconds)
 
     @property
     def size(self) -> int:
@@ -61,6 +52,10 @@ class Cluster:
     def executors(self) -> Iterator[ExecutorHandle]:
         """All executors."""
         return iter(tuple(self._executors))
+
+    def executors_up(self) -> Iterator[ExecutorHandle]:
+        """Executors that answered once and are not being replaced."""
+        return (self._executors[i] for i in self.slots.state.up)
 
     def replace(self, dead: ExecutorHandle) -> None:
         """Start another executor in place of a dead one, unless that was done already."""
@@ -108,6 +103,7 @@ class Cluster:
             if self._stopped:
                 return
             self._stopped = True
+        self._watch.stop()
         for handle in self._executors:
             with contextlib.suppress(Exception):
                 ray.kill(handle.actor)
@@ -142,7 +138,10 @@ class Cluster:
         except ray.exceptions.GetTimeoutError:
             wanted = f"{self._settings.executors} executors of {self._settings.executor_cpus} CPUs"
             has = ray.cluster_resources().get("CPU", 0)
-            self.stop()
+            for handle in self._executors:
+                ray.kill(handle.actor)
+            if self._owns_ray:
+                ray.shutdown()
             raise RuntimeError(f"Ray did not place {wanted} in time; the cluster has {has:g} CPUs") from None
 
 

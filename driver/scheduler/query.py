@@ -69,7 +69,14 @@ class QueryScheduler(Protocol):
         """Start a query whose results go to a client. The plan is optimized; planning and stages happen inside."""
         ...
 
-    def collect(self, plan: LogicalPlan, context: EvaluationContext) -> pa.Table:
+    def collect(
+        self,
+        plan: LogicalPlan,
+        context: EvaluationContext,
+        *,
+        operation_id: str = "collect",
+        on_observed: Callable[[tuple[ObservedMetrics, ...]], None] | None = None,
+    ) -> pa.Table:
         """Run to the end and return a table in carrier types, columns named ``#id``."""
         ...
 
@@ -86,7 +93,13 @@ class QueryScheduler(Protocol):
         ...
 
     def cache(
-        self, plan: LogicalPlan, context: EvaluationContext, cache_id: str, *, operation_id: str = "cache"
+        self,
+        plan: LogicalPlan,
+        context: EvaluationContext,
+        cache_id: str,
+        *,
+        operation_id: str = "cache",
+        on_observed: Callable[[tuple[ObservedMetrics, ...]], None] | None = None,
     ) -> None:
         """Compute a plan and keep its partitions on the executors under an id."""
         ...

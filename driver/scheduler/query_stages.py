@@ -10,7 +10,8 @@ from typing import Any
 import ray
 
 from voltray.driver.planning.fragment import StageResult
-from voltray.driver.scheduler.cluster import Cluster, ExecutorHandle
+from voltray.driver.scheduler.cluster import Cluster
+from voltray.driver.scheduler.executor_watch import ExecutorHandle
 from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage, TaskOutcome, destination_of, keys_of
 from voltray.driver.scheduler.query import StageProgress
 from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started

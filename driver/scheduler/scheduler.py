@@ -29,6 +29,8 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto.stages import CacheOutput, Exchange, ResultOutput, Stage, WriteOutput
 from voltray.proto.tasks import TaskReport
 
+Observer = Callable[[tuple[ObservedMetrics, ...]], None]
+
 
 class Scheduler:
     """Plans queries, runs their stages and keeps what is cached."""
@@ -46,9 +48,22 @@ class Scheduler:
         """A query whose results go to a client; its work starts with the first look at its batches."""
         return ClientQuery(self, plan, context, self._stages(context, operation_id))
 
-    def collect(self, plan: LogicalPlan, context: EvaluationContext) -> pa.Table:
+    def collect(
+        self,
+        plan: LogicalPlan,
+        context: EvaluationContext,
+        *,
+        operation_id: str = "collect",
+        on_observed: Observer | None = None,
+    ) -> pa.Table:
         """Run to the end and return a table in carrier types, columns named by ids."""
-        stages = self._stages(context, "collect")
+        stages = self._stages(context, operation_id)
+        with self._cancellable(operation_id, stages):
+            return self._collected(plan, context, stages, on_observed)
+
+    def _collected(
+        self, plan: LogicalPlan, context: EvaluationContext, stages: QueryStages, on_observed: Observer | None
+    ) -> pa.Table:
         planner = self._planner(context, stages)
         fragment = planner.plan_query(plan)
         stage = Stage(stages.new_stage_id(), fragment.tasks, Exchange("keep", 1), fragment.output)
@@ -56,6 +71,8 @@ class Scheduler:
         pieces = [ray.get(outcome.pieces[0]) for outcome in stored.outcomes]
         filled = [p.table for p in pieces if p.table.num_rows] or [pieces[0].table]
         whole = pa.concat_tables(filled)
+        if on_observed is not None:
+            on_observed(observed_metrics(stages, plan, _reports(stages, stored)))
         return whole.select([a.column for a in fragment.output]) if fragment.output else whole
 
     def write(
@@ -65,7 +82,7 @@ class Scheduler:
         specification: Any,
         *,
         operation_id: str,
-        on_observed: Callable[[tuple[ObservedMetrics, ...]], None] | None = None,
+        on_observed: Observer | None = None,
     ) -> tuple[Any, ...]:
         """Run a plan whose rows are written; the reports of its tasks, in order."""
         stages = self._stages(context, operation_id)
@@ -76,12 +93,17 @@ class Scheduler:
             stage = Stage(stages.new_stage_id(), fragment.tasks, output, fragment.output)
             stored = stages.run_stored(stage, str(stage.stage_id), streaming=planner.streaming)
             if on_observed is not None:
-                reports = [o.report for s in (*stages.stages.values(), stored) for o in s.outcomes]
-                on_observed(observed_metrics(stages, plan, list({id(r): r for r in reports}.values())))
+                on_observed(observed_metrics(stages, plan, _reports(stages, stored)))
             return tuple([outcome.report.written for outcome in stored.outcomes])
 
     def cache(
-        self, plan: LogicalPlan, context: EvaluationContext, cache_id: str, *, operation_id: str = "cache"
+        self,
+        plan: LogicalPlan,
+        context: EvaluationContext,
+        cache_id: str,
+        *,
+        operation_id: str = "cache",
+        on_observed: Observer | None = None,
     ) -> None:
         """Compute a plan and keep its partitions under an id."""
         stages = self._stages(context, operation_id)
@@ -92,6 +114,8 @@ class Scheduler:
             stage = Stage(stages.new_stage_id(), fragment.tasks, output, fragment.output)
             source = CACHE_PREFIX + cache_id
             stored = stages.run_stored(stage, source, streaming=planner.streaming)
+            if on_observed is not None:
+                on_observed(observed_metrics(stages, plan, _reports(stages, stored)))
             stored.forget_inputs()
             self._caches[cache_id] = stored
 
@@ -138,6 +162,12 @@ class Scheduler:
 
     def _planner(self, context: EvaluationContext, stages: QueryStages, *, keep_partitions: bool = False) -> Planner:
         return Planner(self._settings, context, stages, slots=self._slots(), keep_partitions=keep_partitions)
+
+
+def _reports(stages: QueryStages, last: StoredStage) -> list[TaskReport]:
+    """What all tasks of a query have reported, once each."""
+    reports = [o.report for s in (*stages.stages.values(), last) for o in s.outcomes]
+    return list({id(r): r for r in reports}.values())
 
 
 def _asks_for_partitions(plan: LogicalPlan) -> bool:
