@@ -14,6 +14,7 @@ from voltray.executors.operators.aggregate import PreparedAggregate, prepare
 from voltray.executors.operators.columns import sort_keys
 from voltray.executors.operators.task import TaskContext
 from voltray.executors.operators.window_aggregates import aggregate_over_frames
+from voltray.executors.python.windows import is_python_window, values_over_frames
 from voltray.proto.expressions import (
     AggregateCall,
     Alias,
@@ -58,11 +59,11 @@ def _item(alias: Alias, task: TaskContext) -> _Item:
     assert isinstance(call, WindowCall)
     name = column_name(alias.expr_id)
     function = call.function
-    if isinstance(function, AggregateCall):
+    if isinstance(function, AggregateCall) and not is_python_window(call):
         prepared = prepare(Alias(function, alias.name, alias.expr_id), task.evaluation)
         roots = {root for e in (*prepared.arguments,) for root in e.meta.root_names()}
         return _Item(name, call, prepared.columns, tuple(sorted(roots)), prepared)
-    if not isinstance(function, Call) or function.name not in KERNELS:
+    if not isinstance(function, AggregateCall) and (not isinstance(function, Call) or function.name not in KERNELS):
         shown = getattr(function, "name", type(function).__name__)
         raise spark_error("UNSUPPORTED_EXPR_FOR_WINDOW", ErrorKind.ANALYSIS, sqlExpr=f'"{shown}"')
     columns: list[pl.Expr] = []
@@ -101,7 +102,7 @@ def _windowed(
             [table.get_column(n) for n in partition_names],
             [table.get_column(n) for n in order_names],
         )
-        return pl.DataFrame([_computed(i, table, rows, order, order_names) for i in items]).to_struct()
+        return pl.DataFrame([_computed(i, table, rows, order, order_names, task) for i in items]).to_struct()
 
     result = pl.Struct({i.name: carrier(i.call.dtype) for i in items})
     # The row number gives the height where there are no keys and no arguments.
@@ -117,12 +118,20 @@ def _is_column(key: pl.Expr) -> bool:
 
 
 def _computed(
-    item: _Item, table: pl.DataFrame, rows: SortedRows, order: tuple[SortOrder, ...], order_names: list[str]
+    item: _Item,
+    table: pl.DataFrame,
+    rows: SortedRows,
+    order: tuple[SortOrder, ...],
+    order_names: list[str],
+    task: TaskContext,
 ) -> pl.Series:
     keys = [table.get_column(n) for n in order_names]
     low, high = frame_bounds(rows, item.call.frame, order, keys)
     wanted = carrier(item.call.dtype)
-    if item.aggregate is not None:
+    if is_python_window(item.call):
+        arguments = [table.get_column(a) for a in item.arguments]
+        values = values_over_frames(item.call, arguments, rows, low, high, task.evaluation)
+    elif item.aggregate is not None:
         values = aggregate_over_frames(item.aggregate, table, rows, low, high, item.call.ignore_nulls)
     else:
         function = item.call.function

@@ -80,7 +80,7 @@ def table_rows(
     batch = record_batch(columns, schema, "UTC", frame.height).replace_schema_metadata({"spark": json.dumps(described)})
 
     def write(sink: BinaryIO) -> None:
-        _write_group(sink, batch)
+        write_group(sink, batch)
         sink.write(protocol.end_of_input())
 
     function = WorkerFunction((call.command,), tuple(range(len(inputs))), call.arg_names)
@@ -131,7 +131,7 @@ def map_cogroups(
         for pair in found.values():
             sink.write(protocol.group_of(2))
             for batch, (start, length) in zip(batches, pair, strict=True):
-                _write_group(sink, batch.slice(start, length))
+                write_group(sink, batch.slice(start, length))
         sink.write(protocol.group_of(0))
         sink.write(protocol.end_of_input())
 
@@ -200,14 +200,15 @@ def group_writer(batch: pa.RecordBatch, groups: Sequence[Slice]) -> Writer:
     def write(sink: BinaryIO) -> None:
         for start, length in groups:
             sink.write(protocol.group_of(1))
-            _write_group(sink, batch.slice(start, length))
+            write_group(sink, batch.slice(start, length))
         sink.write(protocol.group_of(0))
         sink.write(protocol.end_of_input())
 
     return write
 
 
-def _write_group(sink: BinaryIO, batch: pa.RecordBatch) -> None:
+def write_group(sink: BinaryIO, batch: pa.RecordBatch) -> None:
+    """Write one group's rows as an Arrow stream."""
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
 
