@@ -104,12 +104,14 @@ def worker_task(
     functions: tuple[WorkerFunction, ...],
     context: EvaluationContext,
     schema: StructType,
+    extra_confs: tuple[tuple[str, str], ...] = (),
 ) -> WorkerTask:
     """A task under the session's confs."""
     confs = {
         "spark.sql.execution.pandas.convertToArrowArraySafely": "false",
         **dict(context.confs),
         "spark.sql.session.timeZone": context.time_zone,
+        **dict(extra_confs),
     }
     return WorkerTask(
         eval_type,
@@ -118,7 +120,6 @@ def worker_task(
         tuple(confs.items()),
         schema.json(),
         context.partition_id,
-        files_folder=context.files_folder,
     )
 
 
