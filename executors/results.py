@@ -20,6 +20,7 @@ from voltray.proto.types import (
     VariantType,
     arrow_schema,
     arrow_type,
+    client_arrow_schema,
 )  # fmt: skip
 
 BATCH_BYTES = 16 << 20
@@ -34,6 +35,9 @@ class ResultEncoder:
         self._types = [f.dataType for f in output.schema.fields]
         self._time_zone = output.time_zone
         self._schema = arrow_schema(output.schema, output.time_zone)
+        client_schema = client_arrow_schema(output.schema, output.time_zone)
+        # PyArrow has no arrays of months: their stream is one of integers under another head.
+        self._head = None if client_schema is None else client_schema.serialize()
         self._batch_rows = output.batch_rows
 
     def encode(self, frame: pl.DataFrame) -> Iterator[tuple[int, pa.Buffer]]:
@@ -68,7 +72,10 @@ class ResultEncoder:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:
             writer.write_batch(batch)
-        return sink.getvalue()
+        stream = sink.getvalue()
+        if self._head is None:
+            return stream
+        return pa.py_buffer(b"".join([self._head, stream.slice(self._schema.serialize().size)]))
 
 
 def _one_chunk(series: pl.Series) -> pa.Array:

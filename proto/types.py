@@ -10,6 +10,7 @@ day-time interval (microseconds); Decimal, str, bytes, bool, float as they are; 
 
 from __future__ import annotations
 
+import base64
 from functools import lru_cache
 
 import polars as pl
@@ -56,7 +57,8 @@ __all__ = [
     "IntegerType", "IntegralType", "LongType", "MapType", "NullType", "NumericType", "ShortType", "StringType",
     "StructField", "StructType", "TimeType", "TimestampNTZType", "TimestampType", "UserDefinedType",
     "VarcharType", "VariantType", "YearMonthIntervalType",
-    "arrow_schema", "arrow_type", "carrier", "same_type", "struct_carrier_names", "type_name", "with_nullability",
+    "arrow_schema", "arrow_type", "carrier", "client_arrow_schema", "same_type", "struct_carrier_names",
+    "type_name", "with_nullability",
 ]  # fmt: skip
 
 BOOLEAN, BINARY, STRING, NULL = BooleanType(), BinaryType(), StringType(), NullType()
@@ -178,6 +180,54 @@ def arrow_type(dtype: DataType, time_zone: str = "UTC") -> pa.DataType:
 def arrow_schema(schema: StructType, time_zone: str = "UTC") -> pa.Schema:
     """The Arrow schema of a result as the client receives it."""
     return pa.schema([pa.field(f.name, arrow_type(f.dataType, time_zone), f.nullable) for f in schema.fields])
+
+
+# PyArrow makes no type of months (Arrow's YEAR_MONTH interval): it is read from the schema of one such column.
+_MONTHS_SCHEMA = (
+    "/////3AAAAAQAAAAAAAKAAwABgAFAAgACgAAAAABBAAMAAAACAAIAAAABAAIAAAABAAAAAEAAAAUAAAAEAAUAAgABgAHAAwAAAAQABAAAAAAAAEL"
+    "EAAAABgAAAAEAAAAAAAAAAEAAABtAAAABAAEAAQAAAAAAAAA"
+)
+
+
+@lru_cache(maxsize=1)
+def _months_type() -> pa.DataType:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(_MONTHS_SCHEMA))).field(0).type
+
+
+def client_arrow_schema(schema: StructType, time_zone: str = "UTC") -> pa.Schema | None:
+    """The Arrow schema that a client gets where it is not the one of the arrays: months as intervals."""
+    if not any(_holds_months(f.dataType) for f in schema.fields):
+        return None
+    fields = zip(schema.fields, arrow_schema(schema, time_zone), strict=True)
+    return pa.schema([pa.field(f.name, _client_type(f.dataType, e.type), f.nullable) for f, e in fields])
+
+
+def _holds_months(dtype: DataType) -> bool:
+    match dtype:
+        case ArrayType():
+            return _holds_months(dtype.elementType)
+        case MapType():
+            return _holds_months(dtype.keyType) or _holds_months(dtype.valueType)
+        case StructType():
+            return any(_holds_months(f.dataType) for f in dtype.fields)
+        case UserDefinedType():
+            return _holds_months(dtype.sqlType())
+    return isinstance(dtype, YearMonthIntervalType)
+
+
+def _client_type(dtype: DataType, exact: pa.DataType) -> pa.DataType:
+    match dtype:
+        case YearMonthIntervalType():
+            return _months_type()
+        case ArrayType():
+            return pa.list_(exact.value_field.with_type(_client_type(dtype.elementType, exact.value_type)))
+        case MapType():
+            key = exact.key_field.with_type(_client_type(dtype.keyType, exact.key_type))
+            return pa.map_(key, exact.item_field.with_type(_client_type(dtype.valueType, exact.item_type)))
+        case StructType():
+            parts = zip(dtype.fields, exact, strict=True)
+            return pa.struct([e.with_type(_client_type(f.dataType, e.type)) for f, e in parts])
+    return exact
 
 
 @lru_cache(maxsize=4096)

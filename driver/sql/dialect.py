@@ -7,10 +7,16 @@ The interpreted parser is used: its compiled twin (sqlglotc) cannot be subclasse
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
 from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokens import Token, TokenType
+
+from voltray.driver.sql.common_tables import parse_common_table
+from voltray.driver.sql.grammar import QueryGrammar
+from voltray.driver.sql.intervals import parse_interval
 
 TYPED_NUMBER = "__typed_number"
 """A number with a suffix: ``1L`` as a call on its text."""
@@ -36,7 +42,32 @@ def _typed_number(parser: SparkParser, token: Token) -> exp.Expression:
 def _typed_literal(parser: SparkParser, this: exp.Expression, to: exp.DataType) -> exp.Expression:
     # sqlglot writes TIME as TIMESTAMP for Spark.
     name = exp.Literal.string("time" if to.this == exp.DType.TIME else to.sql(dialect="spark"))
-    return exp.Anonymous(this=TYPED_LITERAL, expressions=[name, this])
+    # In DATE '2020-01-01' :: STRING sqlglot has the cast around the string.
+    return _with_leaf(this, lambda leaf: exp.Anonymous(this=TYPED_LITERAL, expressions=[name, leaf]))
+
+
+def _with_leaf(node: exp.Expression, change: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+    """A node with what stands first in it, below casts and subscripts, changed."""
+    leaf = node
+    while isinstance(leaf, exp.Cast | exp.Bracket | exp.Dot | exp.Collate) and isinstance(leaf.this, exp.Expression):
+        leaf = leaf.this
+    if leaf is node:
+        return change(node)
+    leaf.replace(change(leaf.copy()))
+    return node
+
+
+def _negative(parser: SparkParser) -> exp.Expression:
+    """A minus sign: it belongs to a number behind it, so ``-1 :: STRING`` is '-1'."""
+    numeric = parser._curr is not None and parser._curr.token_type in (TokenType.NUMBER, TokenType.UNICODE_STRING)
+    operand = parser._parse_unary()
+    if numeric and isinstance(operand, exp.Expression):
+        return _with_leaf(operand, lambda leaf: exp.Neg(this=leaf))
+    return parser.expression(exp.Neg(this=operand))
+
+
+def _positive(parser: SparkParser) -> exp.Expression:
+    return parser.expression(exp.Anonymous(this="positive", expressions=[parser._parse_unary()]))
 
 
 _NESTED_TYPES = (TokenType.ARRAY, TokenType.MAP, TokenType.STRUCT)
@@ -51,7 +82,7 @@ def _parse_extract(parser: SparkParser) -> exp.Expression:
     return exp.Extract(this=unit, expression=parser._parse_bitwise())
 
 
-class VoltrayParser(SparkParser):
+class VoltrayParser(QueryGrammar):
     """Spark's grammar; calls under their own names."""
 
     FUNCTIONS = {}  # noqa: RUF012
@@ -62,6 +93,11 @@ class VoltrayParser(SparkParser):
     # TRANSFORM is a function here, not Hive's call of a script.
     NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
         name: parse for name, parse in SparkParser.NO_PAREN_FUNCTION_PARSERS.items() if name != "TRANSFORM"
+    }
+    UNARY_PARSERS = {  # noqa: RUF012
+        **SparkParser.UNARY_PARSERS,
+        TokenType.DASH: _negative,
+        TokenType.PLUS: _positive,
     }
     # sqlglot has no node for an unsigned shift: one that Spark's grammar never makes stands for it.
     BITWISE = {**SparkParser.BITWISE, TokenType.DHASH_ARROW: exp.JSONBExtractScalar}  # noqa: RUF012
@@ -74,6 +110,12 @@ class VoltrayParser(SparkParser):
         **SparkParser.PRIMARY_PARSERS,
         TokenType.UNICODE_STRING: _typed_number,
     }
+
+    def _parse_cte(self) -> exp.Expression:
+        return parse_common_table(self)
+
+    def _parse_interval(self, *args: object, **kwargs: object) -> exp.Expression | None:
+        return parse_interval(self)
 
 
 class VoltrayDialect(Spark):

@@ -12,6 +12,8 @@ from voltray.driver.plan import expressions as u
 from voltray.driver.sql import literals
 from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.dialect import TYPED_LITERAL, TYPED_NUMBER
+from voltray.driver.sql.intervals import INTERVAL_LITERAL, interval_literal
+from voltray.driver.sql.nodes import Pipe
 from voltray.driver.sql.schema import parse_schema
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
@@ -154,31 +156,6 @@ def _variable(node: exp.Var, text: SqlText) -> Expression:
 def _hex_string(node: exp.HexString, text: SqlText) -> Expression:
     digits = node.this if len(node.this) % 2 == 0 else "0" + node.this
     return Literal(bytes.fromhex(digits), t.BINARY)
-
-
-def _interval(node: exp.Interval, text: SqlText) -> Expression:
-    unit, value = node.args.get("unit"), node.this
-    if unit is None:
-        return literals.interval_text(value.name)
-    if isinstance(unit, exp.IntervalSpan):
-        return literals.interval_range(value.name, unit.this.name, unit.expression.name)
-    if isinstance(value, exp.Literal):
-        return literals.interval([(value.this.strip(), unit.name)], text.source(node))
-    if isinstance(value, exp.Neg) and isinstance(value.this, exp.Literal):
-        return literals.interval([("-" + value.this.this, unit.name)], text.source(node))
-    return _computed_interval(convert(value, text), literals.unit_name(unit.name), text, node)
-
-
-def _computed_interval(value: Expression, unit: str, text: SqlText, node: exp.Expression) -> Expression:
-    zero = Literal(0, t.INTEGER)
-    year_month, day_time = ("year", "month"), ("day", "hour", "minute", "second")
-    if unit in year_month:
-        return call("make_ym_interval", *[value if unit == name else zero for name in year_month])
-    if unit in day_time:
-        return call("make_dt_interval", *[value if unit == name else zero for name in day_time])
-    if unit == "week":
-        return call("make_dt_interval", call("*", value, Literal(7, t.INTEGER)), zero, zero, zero)
-    raise text.error(f"the interval unit {unit}", node)
 
 
 def _placeholder(node: exp.Placeholder, text: SqlText) -> Expression:
@@ -384,6 +361,8 @@ def _aliases(node: exp.Aliases, text: SqlText) -> Expression:
 def _anonymous(node: exp.Anonymous, text: SqlText) -> Expression:
     if node.this == TYPED_NUMBER:
         return literals.suffixed_number(node.expressions[0].this)
+    if node.this == INTERVAL_LITERAL:
+        return interval_literal(node, text)
     if node.this == TYPED_LITERAL:
         name, value = node.expressions
         return text.typed_literal(name.this, value, node)
@@ -551,7 +530,6 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Boolean: _boolean,
     exp.RawString: _raw_string,
     exp.HexString: _hex_string,
-    exp.Interval: _interval,
     exp.Placeholder: _placeholder,
     exp.Parameter: _parameter,
     exp.Paren: _paren,
@@ -593,4 +571,5 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Union: _select,
     exp.Intersect: _select,
     exp.Except: _select,
+    Pipe: _select,
 }
