@@ -139,6 +139,15 @@ class Settings:
         "Shared memory of the local Ray's object store, where exchanged partitions lie.",
         "a quarter of the machine's memory",
     )
+    python_worker_memory: int = _setting(
+        None,
+        parse_size,
+        "Memory that one Python worker may hold before it is killed, and its query with it; 0 sets no limit.",
+        "an executor's memory divided by its CPUs, but 1g at least",
+    )
+    python_task_seconds: float = _setting(
+        0.0, parse_seconds, "Seconds that one task may keep a Python worker before it is killed; 0 sets no limit."
+    )
     warehouse_dir: Path = _setting(
         Path("spark-warehouse"), parse_path, "Folder of managed tables (`spark.sql.warehouse.dir`)."
     )
@@ -182,6 +191,8 @@ class Settings:
         for name, value in derived.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        if self.python_worker_memory is None:
+            object.__setattr__(self, "python_worker_memory", max(GIBIBYTE, self.executor_memory // self.executor_cpus))
         object.__setattr__(self, "warehouse_dir", warehouse)
 
 

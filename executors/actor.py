@@ -6,11 +6,17 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
+if TYPE_CHECKING:
+    from voltray.proto.session_files import SessionFile
+
+# The first Python function finds a warm factory of workers, whose start does not slow the executor's own.
+_WARM_UP_SECONDS = 5.0
 CONCURRENCY_GROUPS = {"tasks": 32, "streams": 32, "control": 4}
 
 
@@ -28,6 +34,9 @@ class Executor:
         from voltray.executors.task_runner import TaskRunner
 
         self._executor_id = executor_id
+        warm_up = threading.Timer(_WARM_UP_SECONDS, self._warm_up)
+        warm_up.daemon = True
+        warm_up.start()
         self._runner = TaskRunner(CONCURRENCY_GROUPS["tasks"] + CONCURRENCY_GROUPS["streams"])
 
     @ray.method(concurrency_group="control")
@@ -60,6 +69,53 @@ class Executor:
     def cancel(self, query_id: str) -> None:
         """Stop a query's tasks."""
         self._runner.cancel(query_id)
+
+    @ray.method(concurrency_group="control")
+    def missing_files(self, session_id: str, digests: tuple[str, ...]) -> tuple[str, ...]:
+        """Which contents of a session's files have not come yet."""
+        from voltray.executors.python.files import FILES
+
+        return FILES.missing(session_id, digests)
+
+    @ray.method(concurrency_group="control")
+    def receive_file(self, session_id: str, digest: str, offset: int, data: bytes, last: bool) -> None:
+        """Take a part of a file's content."""
+        from voltray.executors.python.files import FILES
+
+        FILES.receive(session_id, digest, offset, data, last=last)
+
+    @ray.method(concurrency_group="control")
+    def install_files(self, session_id: str, files: tuple[SessionFile, ...]) -> None:
+        """Put files where the session's Python functions find them."""
+        from voltray.executors.python.files import FILES
+
+        FILES.install(session_id, files)
+
+    @ray.method(concurrency_group="control")
+    def end_session(self, session_id: str) -> None:
+        """End a session's Python workers and remove its files."""
+        from voltray.executors.python.pool import POOL
+
+        POOL.end_session(session_id)
+
+    @ray.method(concurrency_group="control")
+    def end(self) -> None:
+        """End all Python workers and remove all files; the process is about to be killed."""
+        from voltray.executors.python.pool import POOL
+
+        POOL.end()
+
+    @ray.method(concurrency_group="control")
+    def python_workers(self) -> tuple[int, ...]:
+        """Process ids of the Python workers of all sessions."""
+        from voltray.executors.python.pool import POOL
+
+        return POOL.process_ids()
+
+    def _warm_up(self) -> None:
+        from voltray.executors.python.pool import POOL
+
+        POOL.warm_up()
 
     @ray.method(concurrency_group="control")
     def running(self) -> int:

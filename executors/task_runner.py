@@ -141,7 +141,7 @@ class TaskRunner:
             self._streams[stream_id] = Stream(task.query_id, batches, context)
             return ResultReply(first, stream_id)
         except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-            return ResultReply(report=TaskReport(failure=as_spark_error(error, task.operator).args[0]))
+            return ResultReply(report=_failure(error, task.query_id, task.operator))
         finally:
             if stream_id is None:
                 self._queries.leave(task.query_id)
@@ -157,7 +157,7 @@ class TaskRunner:
                 return ResultReply(batches, stream_id)
             report = _report(stream.task)
         except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-            batches, report = (), TaskReport(failure=as_spark_error(error).args[0])
+            batches, report = (), _failure(error, stream.query_id)
         self.close(stream_id)
         return ResultReply(batches, None, report)
 
@@ -169,7 +169,7 @@ class TaskRunner:
                 frame, context = _compile(task, arguments, flag)
                 return _STORE_RULES[type(task.output)](task, frame, context, flag)
             except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-                return (TaskReport(failure=as_spark_error(error, task.operator).args[0]), *[None] * count)
+                return (_failure(error, task.query_id, task.operator), *[None] * count)
 
 
 def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tuple[pl.LazyFrame, TaskContext]:
@@ -256,7 +256,11 @@ def _report(context: TaskContext, **parts: Any) -> TaskReport:
     metrics = [
         (name, compact_table(pl.concat(frames, how="vertical"))) for name, frames in context.metrics.items() if frames
     ]
-    return TaskReport(metrics=tuple(metrics), **parts)
+    return TaskReport(metrics=tuple(metrics), python=POOL.take_report(context.evaluation.query_id), **parts)
+
+
+def _failure(error: BaseException, query_id: str, operator: Operator | None = None) -> TaskReport:
+    return TaskReport(failure=as_spark_error(error, operator).args[0], python=POOL.take_report(query_id))
 
 
 def _store_exchange(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:

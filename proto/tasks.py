@@ -8,6 +8,7 @@ from typing import Any
 
 from voltray.proto.expressions import Attribute
 from voltray.proto.operators import LocalScan, Operator, children_of, with_children
+from voltray.proto.session_files import PythonReport
 from voltray.proto.stages import CacheOutput, Exchange, ResultOutput, WriteOutput
 
 BY_PARTITION = "partition"
@@ -101,6 +102,8 @@ class TaskReport:
     """For an exchange that is to be range partitioned next: a sample of the sort keys, as an Arrow table."""
     written: Any = None
     """The writer's report."""
+    python: PythonReport | None = None
+    """What Python workers said."""
     input_bytes: int = 0
 
 

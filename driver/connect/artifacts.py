@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import os
 import shutil
 import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pyspark.sql.connect.proto import base_pb2
 
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.session_files import KINDS, SessionFile
 
 Request = base_pb2.AddArtifactsRequest
 CACHE_PREFIX = "cache/"
@@ -27,6 +30,7 @@ class ArtifactStore:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._names: set[str] = set()
+        self._python_files: tuple[SessionFile, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -52,6 +56,11 @@ class ArtifactStore:
     def path(self, name: str) -> Path | None:
         """The file of an artifact."""
         return self._path(name) if name in self._names else None
+
+    @property
+    def python_files(self) -> tuple[SessionFile, ...]:
+        """What the session's Python functions can import and open, in the order of its arrival."""
+        return self._python_files
 
     def check_name(self, name: str) -> None:
         """Raise for a name that leads out of the session's folder or is not to be stored at all."""
@@ -83,6 +92,11 @@ class ArtifactStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             received.rename(target)
             self._names.add(name)
+            kind, _, own = name.partition("/")
+            if kind in KINDS:
+                with target.open("rb") as content:
+                    digest = hashlib.file_digest(content, "sha256").hexdigest()
+                self._python_files = (*self._python_files, SessionFile(kind, own, digest, str(target)))
 
     def copy(self) -> ArtifactStore:
         """The same artifacts for a cloned session."""
@@ -92,6 +106,9 @@ class ArtifactStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self._path(name), target)
             clone._names.add(name)
+        clone._python_files = tuple(
+            [replace(f, path=str(clone._path(f"{f.kind}/{f.name}"))) for f in self._python_files]
+        )
         return clone
 
     def close(self) -> None:
@@ -99,6 +116,7 @@ class ArtifactStore:
         with self._lock:
             folder, self._folder = self._folder, None
             self._names.clear()
+            self._python_files = ()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from pyspark.sql.connect.proto import base_pb2, relations_pb2
 
 from voltray.driver.connect.commands import perform_command
 from voltray.driver.connect.messages.types import data_type_to_message
-from voltray.driver.connect.observed import send_observed
+from voltray.driver.connect.observed import send_accumulators, send_observed
 from voltray.driver.connect.operations import Operation
 from voltray.driver.connect.plans import content_of
 from voltray.driver.connect.progress import progress_response
@@ -40,6 +40,7 @@ def _perform(session: Session, operation: Operation) -> None:
         send_result(session, operation, session.analyze_message(content))
     else:
         perform_command(session, operation, content)
+    send_accumulators(operation, session.backend.scheduler.take_accumulators(operation.operation_id))
 
 
 def send_result(session: Session, operation: Operation, plan: LogicalPlan) -> None:

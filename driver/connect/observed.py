@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql.connect.proto import base_pb2
+from pyspark.sql.connect.proto.expressions_pb2 import Expression
 
 from voltray.driver.connect.messages.literals import literal_to_message
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from voltray.driver.scheduler.query import ObservedMetrics, QueryRun
 
 Response = base_pb2.ExecutePlanResponse
+ACCUMULATORS = "__python_accumulator__"
+"""The name under which clients look for them."""
 
 
 def send_observed(operation: Operation, run: QueryRun) -> None:
@@ -20,6 +24,15 @@ def send_observed(operation: Operation, run: QueryRun) -> None:
     observed = run.observed()
     if observed:
         operation.respond(Response(observed_metrics=[_observed_message(o) for o in observed]))
+
+
+def send_accumulators(operation: Operation, updates: Sequence[bytes]) -> None:
+    """Send updates of accumulators that Python workers made, such as profiles."""
+    if updates:
+        values = [Expression.Literal(binary=update) for update in updates]
+        keys = [f"metric_{i}" for i in range(len(values))]
+        message = Response.ObservedMetrics(name=ACCUMULATORS, values=values, keys=keys)
+        operation.respond(Response(observed_metrics=[message]))
 
 
 def _observed_message(observed: ObservedMetrics) -> Response.ObservedMetrics:

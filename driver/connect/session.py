@@ -20,6 +20,7 @@ from voltray.driver.connect.errors import ErrorStore, invalid_plan
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.operations import Operation, OperationRegistry
 from voltray.driver.plan.relations import LocalRelation
+from voltray.driver.plan.streaming import refuse_streams
 from voltray.executors.functions.evaluation import EvaluationContext
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 # Confs that executors read travel with each query.
 # Table functions have names of their own: they are kept under this word and their name.
 TABLE_FUNCTION = "table function"
-TRAVELLING_PREFIXES = ("spark.sql.",)
+TRAVELLING_PREFIXES = ("spark.sql.", "spark.pyspark.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,27 @@ class Session:
             return self._functions.get(" ".join(name))
         if len(name) == 1 and (found := self._functions.get(name[0].lower())) is not None:
             return found
-        return self.backend.catalog_function(self, name)
+        return None
+
+    def stored_function(self, name: tuple[str, ...]) -> Any | None:
+        """A function of the catalog."""
+        from voltray.driver.connect.statements.sql_functions import stored_sql_function
+
+        database, own = self._catalog.qualified(name)
+        record = self._catalog.store.function(database, own)
+        return None if record is None else stored_sql_function(record)
+
+    @property
+    def functions(self) -> Mapping[str, Any]:
+        """The functions that the session registered."""
+        return self._functions
+
+    def unregister_function(self, name: str) -> bool:
+        """Forget a function of the session; False where there is none."""
+        with self._lock:
+            known = name.lower() in self._functions
+            self._functions = {k: v for k, v in self._functions.items() if k != name.lower()}
+            return known
 
     def register_function(self, name: str, function: Any) -> None:
         """Register a function of the session."""
@@ -206,6 +227,7 @@ class Session:
 
         Persisted data that is due is computed now, as work of the operation.
         """
+        refuse_streams(plan)
         return self.backend.optimize(self.caches.use_cached(plan, self, operation), self)
 
     def execute(self, plan: LogicalPlan, operation: Operation) -> QueryRun:
@@ -249,12 +271,18 @@ class Session:
         operation.follow(Work(scheduler, operation.operation_id))
         scheduler.cache(optimized, context, cache_id, operation_id=operation.operation_id)
 
+    @property
+    def executors_id(self) -> str:
+        """Under what executors know the session; another one of the same client's id is another one there too."""
+        return f"{self.key.user_id}/{self.server_side_session_id}"
+
     def evaluation_context(self) -> EvaluationContext:
         """What expressions see of the session, from now on."""
         return EvaluationContext(
             time_zone=self.time_zone,
             ansi=self.ansi,
-            session_id=f"{self.key.user_id}/{self.key.session_id}",
+            session_id=self.executors_id,
+            files=self.artifacts.python_files,
             now_micros=time.time_ns() // 1000,
             confs=tuple(
                 [(k, v) for k, v in sorted(self.confs.explicit().items()) if k.startswith(TRAVELLING_PREFIXES)]
@@ -297,6 +325,7 @@ class Session:
             self.caches.release_data_of(plan)
         self.caches.close()
         self.artifacts.close()
+        self.backend.scheduler.end_session(self.executors_id)
 
     def _blob(self, hash_text: str) -> bytes:
         blob = self.artifacts.blob(hash_text)

@@ -99,6 +99,7 @@ class ResultStage:
             return None
         handle = stages.cluster.executor(executor)
         stored.state = started(stored.state, index)
+        stages.cluster.python.send_files(handle, stored.context)
         reference = handle.actor.result.remote(prepared.data, *prepared.arguments)
         return StartedTask(index, handle, reference, has_slot)
 
@@ -109,6 +110,9 @@ class ResultStage:
         task = ahead[0]
         while True:
             following = None
+            self._stages.cluster.python.heard(
+                self._stages.context.session_id, self._stages.query_id, reply.report.python
+            )
             if reply.stream_id is not None:
                 following = task.handle.actor.more.remote(reply.stream_id)
             elif reply.report.failure is not None:

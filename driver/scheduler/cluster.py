@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from voltray.driver.scheduler.executor_watch import ExecutorHandle, ExecutorWatch
+from voltray.driver.scheduler.python_sessions import PythonSessions, end_executors
 from voltray.driver.scheduler.slots import SlotPool, SlotState
 from voltray.driver.settings import Settings
 
 _log = logging.getLogger(__name__)
 _START_SECONDS = 120.0
 _SECONDS_BETWEEN_STARTS = 2.0
-_FORWARDED = ("TZ", "POLARS_TEMP_DIR", "VOLTRAY_PYTHON")
+_FORWARDED = ("TZ", "POLARS_TEMP_DIR", "PYSPARK_PYTHON")
 
 
 class Cluster:
@@ -33,6 +34,7 @@ class Cluster:
         capacity = max(2, settings.executor_cpus)
         self.slots = SlotPool(SlotState(capacity, (0,) * settings.executors))
         self._await_executors()
+        self.python = PythonSessions()
         self._watch = ExecutorWatch(self, settings.executor_silence_seconds)
 
     @property
@@ -95,6 +97,10 @@ class Cluster:
             with contextlib.suppress(Exception):
                 handle.actor.cancel.remote(query_id)
 
+    def end_session(self, session_id: str) -> None:
+        """Let go of what executors hold for a session's Python functions."""
+        self.python.end_session(list(self.executors()), session_id)
+
     def stop(self) -> None:
         """Stop the executors, and Ray where it was started here."""
         import ray
@@ -104,6 +110,7 @@ class Cluster:
                 return
             self._stopped = True
         self._watch.stop()
+        end_executors(list(self.executors_up()))
         for handle in self._executors:
             with contextlib.suppress(Exception):
                 ray.kill(handle.actor)
@@ -118,6 +125,8 @@ class Cluster:
 
         settings = self._settings
         environment = {name: os.environ[name] for name in _FORWARDED if name in os.environ}
+        environment["VOLTRAY_PYTHON_WORKER_MEMORY"] = str(settings.python_worker_memory)
+        environment["VOLTRAY_PYTHON_TASK_SECONDS"] = str(settings.python_task_seconds)
         remote: Any = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(Executor)  # type: ignore[call-overload]
         actor = remote.options(
             num_cpus=settings.executor_cpus,

@@ -104,6 +104,18 @@ class QueryScheduler(Protocol):
         """Compute a plan and keep its partitions on the executors under an id."""
         ...
 
+    def end_session(self, session_id: str) -> None:
+        """Let go of what executors hold for a session's Python functions."""
+        ...
+
+    def python_logs(self, session_id: str) -> tuple[str, ...]:
+        """What a session's Python functions logged, as JSON records."""
+        ...
+
+    def take_accumulators(self, operation_id: str) -> tuple[bytes, ...]:
+        """Updates that an operation's Python workers sent for the client's accumulators, pickled."""
+        ...
+
     def uncache(self, cache_id: str) -> None:
         """Let a cache go."""
         ...

@@ -208,6 +208,7 @@ class QueryStages:
             if executor is None:
                 return
             handle = self.cluster.executor(executor)
+            self.cluster.python.send_files(handle, stored.context)
             count = 1 + self._returned(stored.stage)
             references = handle.actor.store.options(num_returns=count).remote(prepared.data, *prepared.arguments)
             references = tuple(references) if count > 1 else (references,)
@@ -222,6 +223,7 @@ class QueryStages:
             return
         except ray.exceptions.RayError as error:
             raise internal_error(error) from None
+        self.cluster.python.heard(self.context.session_id, self.query_id, report.python)
         if report.failure is not None:
             self.check()
             raise SparkError(report.failure)

@@ -119,6 +119,18 @@ class Scheduler:
             stored.forget_inputs()
             self._caches[cache_id] = stored
 
+    def end_session(self, session_id: str) -> None:
+        """Let go of what executors hold for a session's Python functions."""
+        self.cluster.end_session(session_id)
+
+    def python_logs(self, session_id: str) -> tuple[str, ...]:
+        """What a session's Python functions logged, as JSON records."""
+        return self.cluster.python.logs(session_id)
+
+    def take_accumulators(self, operation_id: str) -> tuple[bytes, ...]:
+        """Updates that an operation's Python workers sent for the client's accumulators, pickled."""
+        return self.cluster.python.take_accumulators(operation_id)
+
     def uncache(self, cache_id: str) -> None:
         """Let a cache go."""
         self._caches.pop(cache_id, None)

@@ -15,6 +15,7 @@ import polars as pl
 
 from voltray.proto.expressions import AggregateCall, Call, Expression
 from voltray.proto.failures import SparkError
+from voltray.proto.session_files import SessionFile
 from voltray.proto.types import carrier
 
 ErrorOf = Callable[..., SparkError]
@@ -36,8 +37,8 @@ class EvaluationContext:
     session_id: str = ""
     """Whose Python workers run user functions; none where it is empty (in the driver)."""
     query_id: str = ""
-    files_folder: str = ""
-    """Where the session's files are, for Python workers of the same machine."""
+    files: tuple[SessionFile, ...] = ()
+    """What the session's Python functions can import and open."""
 
     def conf(self, name: str, default: str = "") -> str:
         """One of the confs that travelled with the task."""

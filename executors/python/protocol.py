@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -28,6 +29,7 @@ GROUPED_MAP_ARROW, COGROUPED_MAP_ARROW = 209, 210
 GROUPED_MAP_ARROW_ITER, GROUPED_MAP_PANDAS_ITER = 215, 216
 SCALAR_ARROW, SCALAR_ARROW_ITER, GROUPED_AGG_ARROW, WINDOW_AGG_ARROW = 250, 251, 252, 253
 TABLE = 300
+PROFILER_CONF = "spark.sql.pyspark.udf.profiler"
 _NAMED_ARGUMENTS = frozenset((100, 101, 200, 202, 203, 204, 250, 251, 252, 253))
 
 
@@ -98,10 +100,21 @@ def header(task: WorkerTask) -> bytes:
         parts.extend(_text(k) + _text(v) for k, v in task.confs)
         if task.eval_type == ARROW_BATCHED:
             parts.append(_text(task.input_schema or "{}"))
-    parts.append(_bool(False))  # no profiler
+    profiler = dict(task.confs).get(PROFILER_CONF, "")
+    parts.append(_bool(bool(profiler)))
+    if profiler:
+        parts.append(_text(profiler))
     parts.append(_int(len(task.functions)))
-    parts.extend(_function(f, task.eval_type) for f in task.functions)
+    for function in task.functions:
+        parts.append(_function(function, task.eval_type))
+        if profiler:
+            parts.append(struct.pack("!q", profile_id(function)))
     return b"".join(parts)
+
+
+def profile_id(function: WorkerFunction) -> int:
+    """The number under which a function's profile is shown: the same in every task."""
+    return zlib.crc32(repr((function.commands, function.offsets)).encode()) & 0x7FFFFFFF
 
 
 def _function(function: WorkerFunction, eval_type: int) -> bytes:
@@ -139,10 +152,11 @@ def group_of(frames: int) -> bytes:
     return _int(frames)
 
 
-def read_results(source: BinaryIO) -> Generator[pa.RecordBatch, None, bool]:
+def read_results(source: BinaryIO, updates: list[bytes] | None = None) -> Generator[pa.RecordBatch, None, bool]:
     """The Arrow batches that a task gives, and whether the worker can run another (it has read all its input).
 
-    Raises the user's exception, and EOFError for a dead worker.
+    ``updates`` takes the accumulators' updates, as they were pickled. Raises the user's exception, and EOFError
+    for a dead worker.
     """
     while True:
         kind = _read_int(source)
@@ -155,7 +169,9 @@ def read_results(source: BinaryIO) -> Generator[pa.RecordBatch, None, bool]:
             _read(source, 5 * 8)
         elif kind == END_OF_DATA:
             for _ in range(_read_int(source)):
-                _read(source, _read_int(source))
+                update = _read(source, _read_int(source))
+                if updates is not None:
+                    updates.append(update)
             return _read_int(source) == END_OF_STREAM
         else:
             raise EOFError(f"a worker sent {kind}")

@@ -7,13 +7,9 @@ the executor, which thus unpickles nothing.
 
 from __future__ import annotations
 
-import ctypes
 import datetime
 import json
 import os
-import signal
-import socket
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -49,7 +45,6 @@ from pyspark.sql.types import (
 
 Converter = Callable[[Any], Any]
 BATCH_ROWS = 10_000
-_DIE_WITH_PARENT = 1
 
 
 def keep(value: Any) -> Any:
@@ -347,33 +342,34 @@ def worker_type(text: str) -> DataType:
 
 
 def report_exception(error: BaseException, outfile: Any, hide_traceback: bool | None = None) -> None:
-    """Send the traceback, from the user's first frame on where there is one."""
-    ours = (os.path.dirname(pyspark.__file__), __file__)
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(ours):
-        frames = frames.tb_next
-    if frames is not None:
-        error.__cause__ = None
-    shown = traceback.format_exception(type(error), error, frames or error.__traceback__)
+    """Send the traceback: from the user's first frame on, all of it, or none, as the session's confs say."""
+    if hide_traceback or os.environ.get("SPARK_HIDE_TRACEBACK"):
+        shown = traceback.format_exception_only(type(error), error)
+    elif not os.environ.get("SPARK_SIMPLIFIED_TRACEBACK"):
+        shown = traceback.format_exception(type(error), error, error.__traceback__)
+    else:
+        ours = (os.path.dirname(pyspark.__file__), os.path.dirname(__file__))
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename.startswith(ours):
+            frames = frames.tb_next
+        if frames is not None:
+            error.__cause__ = None
+        shown = traceback.format_exception(type(error), error, frames or error.__traceback__)
     write_int(SpecialLengths.PYTHON_EXCEPTION_THROWN, outfile)
     write_with_length("".join(shown).encode(), outfile)
 
 
-def serve(descriptor: int) -> None:
-    """Run tasks until the executor closes the socket."""
-    connection = socket.socket(fileno=descriptor)
-    file = connection.makefile("rwb", 1 << 16)
-    while file.peek(1):  # type: ignore[attr-defined]
-        try:
-            worker.main(file, file)
-        except SystemExit:
-            file.flush()
-            os._exit(1)
+def run_task(file: Any) -> None:
+    """Run one task that the executor sends."""
+    try:
+        worker.main(file, file)
+    except SystemExit:
         file.flush()
+        os._exit(1)
+    file.flush()
 
 
-if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+def install() -> None:
+    """Put what is ours in the place of what Spark's worker takes from its own modules."""
     setattr(worker, "BatchedSerializer", ArrowRows)  # noqa: B010 - not a name that the module exports
     setattr(worker, "handle_worker_exception", report_exception)  # noqa: B010
-    serve(int(sys.argv[1]))
