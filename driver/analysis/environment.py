@@ -67,6 +67,10 @@ class Environment(Protocol):
         """A function that the session or the catalog registered, or None."""
         ...
 
+    def stored_function(self, name: tuple[str, ...]) -> Any | None:
+        """A function of the catalog, or None."""
+        ...
+
     def collect(self, plan: LogicalPlan) -> pa.Table:
         """Run a plan now, for what analysis must know (pivot values, transpose); carriers, columns named by ids."""
         ...

@@ -14,6 +14,7 @@ from voltray.driver.analysis.operators import RULES, SYMBOLS
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import UnresolvedFunction, UnresolvedLambda, UnresolvedSortOrder
 from voltray.driver.plan.identifiers import quoted
+from voltray.driver.plan.routines import SqlFunction
 from voltray.executors.functions.registry import Accept, Function, FunctionKind, Parameter
 from voltray.proto.coercion import exact_decimal_result, implicit_cast, wider_types
 from voltray.proto.expressions import (
@@ -332,7 +333,7 @@ def resolve_function(expression: UnresolvedFunction, resolver: ExpressionResolve
     if special is not None:
         return special(expression, resolver)
     entry = None if name is None else find_function(name)
-    if entry is None and (user := resolver.environment.user_function(expression.name)) is not None:
+    if entry is None and (user := resolver.environment.stored_function(expression.name)) is not None:
         return resolve_user_function(user, expression, resolver)
     if entry is None or name is None or (entry.internal and not expression.is_internal and not expression.is_operator):
         raise unresolved_routine(expression, resolver)
@@ -348,7 +349,10 @@ def _specials() -> dict[str, Callable[[UnresolvedFunction, ExpressionResolver], 
 def resolve_user_function(user: Any, expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
     """A function that the session registered: it says itself how it is resolved."""
     from voltray.driver.analysis.errors import unsupported
+    from voltray.driver.analysis.sql_functions import call_sql_function
 
+    if isinstance(user, SqlFunction):
+        return call_sql_function(user, expression, resolver)
     resolve = getattr(user, "resolve", None)
     if resolve is None:
         raise unsupported(f"the user-defined function {'.'.join(expression.name)}", expression.origin)

@@ -12,6 +12,7 @@ from voltray.driver.analysis.names import Name, text_of
 from voltray.driver.analysis.scope import Resolved, Scope
 from voltray.driver.plan.relations import Relation
 from voltray.proto.expressions import Alias, Attribute, Expression, LambdaVariable, dtype_of, new_id, nullable_of
+from voltray.proto.failures import QueryContext
 from voltray.proto.types import DataType
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ RelationHandler = Callable[[Any, "Analysis"], Resolved]
 ExpressionHandler = Callable[[Any, "ExpressionResolver"], Typed]
 
 
+@dataclass(frozen=True, slots=True)
+class RecursiveLevel:
+    """The columns of a recursion, as its definition sees them."""
+
+    attributes: tuple[Attribute, ...]
+    loop_id: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
     """A named relation of WITH: what it says, its column names, and what names mean inside it."""
@@ -66,6 +75,14 @@ class Definition:
     relation: Relation
     columns: tuple[str, ...]
     analysis: Analysis
+    name: str = ""
+    is_recursive: bool = False
+    level_limit: int | None = None
+    level: RecursiveLevel | None = None
+    """Where the name stands for the rows of the level before: inside its own recursive definition."""
+    origin: QueryContext | None = None
+    shared_id: str | None = None
+    """Given where the name is used more than once: values that differ each time are computed once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +128,8 @@ class ExpressionResolver:
     replaced: Callable[[Expression, ExpressionResolver], Typed | None] | None = None
     """Tried before anything else: how HAVING and ORDER BY see aggregates and grouping expressions."""
 
+    parameters: bool = False
+    """Whether the columns are parameters of a SQL function, which subqueries of subqueries do not see."""
     windowed: bool = False
     """Whether this is the function of an OVER clause."""
 

@@ -12,6 +12,7 @@ from voltray.driver.analysis.expressions.star import regex_attributes, star_attr
 from voltray.driver.analysis.functions import find_function
 from voltray.driver.analysis.lateral_aliases import LateralAliases
 from voltray.driver.analysis.resolver import Typed
+from voltray.driver.analysis.sql_functions import refuse_sql_functions
 from voltray.driver.plan.expressions import (
     ExpressionString,
     UnresolvedAlias,
@@ -71,6 +72,8 @@ def _items_of(expression: Expression, resolver: ExpressionResolver) -> tuple[Ite
         return _aliased(expression, resolver)
     typed = resolver.resolve(expression)
     generated = as_generator(expression, typed, ())
+    if generated is not None:
+        refuse_sql_functions("Generate", [expression], resolver.environment)
     return (generated,) if generated is not None else (checked_named(typed),)
 
 
@@ -90,6 +93,7 @@ def _aliased(expression: UnresolvedAlias, resolver: ExpressionResolver) -> tuple
     typed = resolver.resolve(child)
     generated = as_generator(child, typed, expression.names, expression.origin)
     if generated is not None:
+        refuse_sql_functions("Generate", [child], resolver.environment)
         return (generated,)
     if len(expression.names) > 1:
         raise analysis_error(

@@ -56,10 +56,6 @@ class Backend:
         """A session's view of the catalog; with ``source``, a copy of another session's."""
         return self.shared_catalog.open() if source is None else source.copy()
 
-    def catalog_function(self, session: Session, name: tuple[str, ...]) -> Any | None:
-        """A persistent function by name."""
-        return None
-
     def parse_expression(self, text: str) -> Expression:
         """SQL text of one expression."""
         from voltray.driver.sql.parser import parse_expression

@@ -15,6 +15,7 @@ from voltray.driver.sql.commands import parse_command
 from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.parser import QUERY_NODES, parse_statement
 from voltray.driver.sql.queries import convert_query
+from voltray.driver.sql.routines import parse_create_function
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import StructField, StructType
@@ -24,7 +25,7 @@ def parse_sql(
     text: str, named: tuple[tuple[str, Expression], ...] = (), positional: tuple[Expression, ...] = ()
 ) -> Relation | s.Statement:
     """A query's relation, or the statement that a text is."""
-    command = parse_command(text)
+    command = parse_create_function(text) or parse_command(text)
     if command is not None:
         return command
     tree = parse_statement(text)

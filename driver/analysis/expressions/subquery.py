@@ -69,7 +69,8 @@ def _plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) -> Resol
         relation = analysis.references.get(expression.plan_id)
         if relation is None:
             raise analysis_error("INTERNAL_ERROR", expression.origin, message=f"no relation {expression.plan_id}")
-    inner = replace(analysis, outer=(replace(resolver, lateral=None), *analysis.outer), windows={})
+    further = [o for o in analysis.outer if not o.parameters]
+    inner = replace(analysis, outer=(replace(resolver, lateral=None), *further), windows={})
     return inner.relation(relation)
 
 

@@ -10,6 +10,7 @@ from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type
 from voltray.driver.analysis.functions import find_function, is_foldable
 from voltray.driver.analysis.names import Name, listed, rope, text_of
 from voltray.driver.analysis.resolver import Typed
+from voltray.driver.analysis.sql_functions import refuse_sql_functions
 from voltray.driver.plan.expressions import UnresolvedFrame, UnresolvedFunction, UnresolvedWindow
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.coercion import implicit_cast
@@ -39,6 +40,9 @@ _WHOLE_TEXT = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
 def resolve_window(expression: UnresolvedWindow, resolver: ExpressionResolver) -> Typed:
     """A function over a window."""
     expression = _with_definition(expression, resolver)
+    if isinstance(expression.function, UnresolvedFunction):
+        named = replace(expression.function, args=())
+        refuse_sql_functions("Window", [named], resolver.environment)
     function = replace(resolver, windowed=True).resolve(expression.function)
     call = function.expression
     ignore_nulls = _ignores_nulls(expression)

@@ -12,6 +12,7 @@ from voltray.driver.analysis.projection import exposed_for
 from voltray.driver.analysis.relations.columns import call, over
 from voltray.driver.analysis.scope import Resolved, Scope, leaf_scope, scope_over
 from voltray.driver.analysis.select_list import Generated, as_generator
+from voltray.driver.analysis.sql_functions import call_sql_table_function, find_sql_function, refuse_sql_functions
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import (
@@ -22,6 +23,7 @@ from voltray.driver.plan.expressions import (
     UnresolvedFunction,
     UnresolvedStar,
 )  # fmt: skip
+from voltray.driver.plan.routines import SqlFunction
 from voltray.proto.expressions import Attribute, Expression, Literal, new_id
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import LONG, STRING, StringType
@@ -39,11 +41,20 @@ def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Res
     if isinstance(user, PythonFunction):
         called = replace(user, args=relation.args)
         return analysis.relation(r.PythonTableFunction(called, origin=relation.origin))
+    defined = _sql_function(relation, analysis)
+    if defined is not None:
+        return call_sql_table_function(defined, relation, analysis)
     source = leaf_scope(logical.OneRow())
     function = UnresolvedFunction(relation.name, relation.args, origin=relation.origin)
     generated = _generator(function, source, analysis, relation.origin, table=True)
     plan = logical.Generate(source.plan, generated.generator, generated.attributes, generated.outer)
     return Resolved(plan, Scope(generated.attributes))
+
+
+def _sql_function(relation: r.TableFunction, analysis: Analysis) -> SqlFunction | None:
+    if isinstance(analysis.environment.user_function(relation.name), PythonFunction):
+        return None
+    return find_sql_function(relation.name, analysis.environment)
 
 
 def _generator(
@@ -56,6 +67,7 @@ def _generator(
 ) -> Generated:
     from voltray.driver.analysis.functions import find_function
 
+    refuse_sql_functions("Generate", [expression], analysis.environment)
     if isinstance(expression, UnresolvedFunction) and table:
         known = find_function(expression.name[-1])
         if known is None or known.kind.value != "generator":

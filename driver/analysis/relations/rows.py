@@ -13,6 +13,7 @@ from voltray.driver.analysis.relations.filter import trimmed
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved, Scope, same_scope
 from voltray.driver.analysis.select_list import select_items
+from voltray.driver.analysis.sql_functions import refuse_sql_functions
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import DirectShuffle, UnresolvedSortOrder
@@ -49,6 +50,7 @@ def resolve_tail(relation: r.Tail, analysis: Analysis) -> Resolved:
 
 
 def _count(name: str, expression: Expression, child: Resolved, analysis: Analysis, origin: QueryContext | None) -> int:
+    refuse_sql_functions("GlobalLimit", [expression], analysis.environment)
     typed = analysis.over(child.scope).resolve(expression)
     shown = {"name": name, "expr": f'"{typed.text}"'}
     if not is_foldable(typed.expression):
@@ -83,9 +85,21 @@ def resolve_deduplicate(relation: r.Deduplicate, analysis: Analysis) -> Resolved
     for key in keys:
         check_comparable(key, relation.origin)
     unique = tuple({a.expr_id: a for a in keys}.values())
-    resolved = same_scope(child, logical.Deduplicate(child.plan, unique))
+    if relation.within_watermark:
+        plan: logical.LogicalPlan = _within_watermark(child.plan, unique)
+    else:
+        plan = logical.Deduplicate(child.plan, unique)
+    resolved = same_scope(child, plan)
     scope = resolved.scope
     return Resolved(resolved.plan, Scope(scope.attributes, scope.hidden, scope.qualified_only, scope.plans))
+
+
+def _within_watermark(plan: logical.LogicalPlan, keys: tuple[Attribute, ...]) -> logical.LogicalPlan:
+    from voltray.driver.plan.streaming import DeduplicateWithinWatermark, is_streaming, unsupported_stream
+
+    if not is_streaming(plan):
+        raise unsupported_stream("dropDuplicatesWithinWatermark is not supported with batch DataFrames/DataSets")
+    return DeduplicateWithinWatermark(plan, keys)
 
 
 def check_comparable(key: Attribute, origin: QueryContext | None) -> None:
@@ -132,6 +146,7 @@ def resolve_repartition(relation: r.Repartition, analysis: Analysis) -> Resolved
 
 def resolve_repartition_by_expression(relation: r.RepartitionByExpression, analysis: Analysis) -> Resolved:
     """``repartition(columns)``, ``repartitionByRange`` and a given partition number."""
+    refuse_sql_functions("RepartitionByExpression", relation.expressions, analysis.environment)
     child = analysis.relation(relation.child)
     resolver = analysis.over(child.scope)
     if len(relation.expressions) == 1 and isinstance(relation.expressions[0], DirectShuffle):

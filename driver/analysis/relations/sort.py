@@ -14,6 +14,7 @@ from voltray.driver.analysis.projection import exposed_for, has_window, with_win
 from voltray.driver.analysis.relations.filter import trimmed
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved, Scope, same_scope
+from voltray.driver.analysis.sql_functions import refuse_sql_functions
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedSortOrder
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
     """Rows in order, of the whole or within partitions."""
+    refuse_sql_functions("Sort", relation.orders, analysis.environment)
     child = analysis.relation(relation.child)
     written = _unfolded(relation, child, analysis)
     if child.scope.aggregate is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from voltray.driver.connect.statements import caching, confs, functions, listings, tables
+from voltray.driver.connect.statements import caching, confs, functions, listings, sql_functions, tables
 from voltray.driver.connect.statements.rows import Rows
 from voltray.driver.plan import statements as s
+from voltray.driver.plan.routines import CreateSqlFunction
 from voltray.proto.failures import ErrorKind, spark_error
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ STATEMENTS: Mapping[type[s.Statement], Runner] = {
     s.UncacheTable: caching.uncache_table,
     s.RefreshTable: caching.refresh_table,
     s.CreateFunction: functions.create_function,
+    CreateSqlFunction: sql_functions.create_sql_function,
     s.DropFunction: functions.drop_function,
     s.NotSupported: _not_supported,
 }

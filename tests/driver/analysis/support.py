@@ -56,6 +56,9 @@ class PlainEnvironment:
     def user_function(self, name: tuple[str, ...]) -> Any | None:
         return None
 
+    def stored_function(self, name: tuple[str, ...]) -> Any | None:
+        return None
+
     def collect(self, plan: LogicalPlan) -> pa.Table:
         raise NotImplementedError
 
