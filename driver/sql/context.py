@@ -34,9 +34,22 @@ class SqlText:
         start, stop = _span(node)
         return QueryContext(self.text[start : stop + 1], start, stop) if stop >= 0 else None
 
+    def fragment(self, start: int, stop: int) -> QueryContext:
+        """The place from one offset to another."""
+        return QueryContext(self.text[start : stop + 1], start, stop)
+
+    def place(self, node: exp.Expression) -> QueryContext | None:
+        """Where a clause stands from its first token to its last, where the grammar noted it."""
+        place = node.meta.get("place")
+        return self.fragment(*place) if place is not None else self.origin(node)
+
     def source(self, node: exp.Expression) -> str:
         """A node as SQL, for messages."""
-        return node.sql(dialect="spark")
+        try:
+            return node.sql(dialect="spark")
+        except ValueError:  # a node of ours, which sqlglot cannot write
+            place = self.place(node)
+            return place.fragment if place is not None else self.text
 
     def error(self, what: str, node: exp.Expression | None = None) -> SparkError:
         """PARSE_SYNTAX_ERROR for a construct that Spark's grammar does not have."""

@@ -8,6 +8,7 @@ The interpreted parser is used: its compiled twin (sqlglotc) cannot be subclasse
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
@@ -17,6 +18,7 @@ from sqlglot.tokens import Token, TokenType
 from voltray.driver.sql.common_tables import parse_common_table
 from voltray.driver.sql.grammar import QueryGrammar
 from voltray.driver.sql.intervals import parse_interval
+from voltray.driver.sql.table_arguments import parse_table_argument
 
 TYPED_NUMBER = "__typed_number"
 """A number with a suffix: ``1L`` as a call on its text."""
@@ -113,6 +115,9 @@ class VoltrayParser(QueryGrammar):
 
     def _parse_cte(self) -> exp.Expression:
         return parse_common_table(self)
+
+    def _parse_function_call(self, *args: Any, **kwargs: Any) -> Any:
+        return parse_table_argument(self) or super()._parse_function_call(*args, **kwargs)
 
     def _parse_interval(self, *args: object, **kwargs: object) -> exp.Expression | None:
         return parse_interval(self)

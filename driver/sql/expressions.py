@@ -397,7 +397,16 @@ def _is_unit(node: exp.Expression) -> bool:
 
 def _argument(node: exp.Expression, text: SqlText) -> Expression:
     if isinstance(node, (exp.Kwarg, exp.PropertyEQ)):
-        return u.NamedArgument(node.this.name, convert(node.expression, text), text.origin(node))
+        return u.NamedArgument(node.this.name, _argument(node.expression, text), text.origin(node))
+    if isinstance(node, TableArgument):
+        return u.UnresolvedSubquery(
+            "table_argument",
+            text.query(node.this),
+            partition_by=convert_all(node.args["partition_by"], text),
+            order_by=tuple([_order(o, text) for o in node.args["order_by"]]),
+            with_single_partition=node.args["single"],
+            origin=text.origin(node),
+        )
     if isinstance(node, exp.Table):
         return u.UnresolvedSubquery("table_argument", text.query(node), origin=text.origin(node))
     return convert(node, text)

@@ -7,12 +7,14 @@ import re
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.errors import SqlglotError, TokenError
 
 from voltray.driver.plan.relations import Relation
 from voltray.driver.sql import expressions
 from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.dialect import VoltrayDialect
+from voltray.driver.sql.grammar import SyntaxProblem
+from voltray.driver.sql.nodes import Pipe
 from voltray.driver.sql.queries import convert_query
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
@@ -21,7 +23,7 @@ from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_er
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 _DIALECT = VoltrayDialect()
 _NOTHING = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|;)*", re.DOTALL)
-QUERY_NODES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
+QUERY_NODES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values, Pipe)
 
 
 def parse_statement(text: str) -> exp.Expression:
@@ -64,17 +66,22 @@ def parse_expression(text: str) -> Expression:
 
 
 def _syntax_error(text: str, failure: SqlglotError, shift: int = 0) -> SparkError:
-    details = failure.errors[0] if isinstance(failure, ParseError) and failure.errors else {}
-    highlight = str(details.get("highlight") or "")
-    line, column = int(details.get("line") or 1), int(details.get("col") or 0)
-    lines = text.splitlines(keepends=True) or [""]
-    offset = sum(len(x) for x in lines[: line - 1]) + column - len(highlight)
-    return _syntax_error_at(text, max(offset - (shift if line == 1 else 0), 0), highlight)
+    if isinstance(failure, SyntaxProblem):
+        token = failure.token
+        return _syntax_error_at(text, len(text) if token is None else max(token.start - shift, 0))
+    place = _PLACE.search(str(failure))
+    if place is not None:  # the tokenizer's: an open string or comment begins there
+        return _syntax_error_at(text, int(place[1]))
+    return _syntax_error_at(text, len(text))
 
 
-def _syntax_error_at(text: str, offset: int, highlight: str = "") -> SparkError:
-    word = highlight or (re.findall(r"\S+", text[offset:]) or [""])[0]
-    at_end = not word or offset >= len(text)
-    shown = "end of input" if at_end else f"'{word}'"
-    context = QueryContext(text, offset, len(text) - 1)
+_PLACE = re.compile(r"at (\d+)")
+_WORD = re.compile(r"\w+|`[^`]*`|'[^']*'|\|>|[<>=!]=|<=>|<>|\S")
+
+
+def _syntax_error_at(text: str, offset: int) -> SparkError:
+    word = _WORD.search(text, offset)
+    shown = f"'{word[0]}'" if word is not None else "end of input"
+    start, stop = (word.start(), word.end() - 1) if word is not None else (len(text), len(text) - 1)
+    context = QueryContext(text[start : stop + 1], start, stop)
     return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint="", contexts=(context,))

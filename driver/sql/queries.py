@@ -11,7 +11,11 @@ from sqlglot import exp
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import relations as r
 from voltray.driver.sql import expressions as e
+from voltray.driver.sql.common_tables import with_relation
 from voltray.driver.sql.context import SqlText
+from voltray.driver.sql.nodes import Pipe
+from voltray.driver.sql.pivots import convert_pivot
+from voltray.driver.sql.samples import convert_sample
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.types import INTEGER
 
@@ -23,15 +27,7 @@ def convert_query(node: exp.Expression, text: SqlText) -> r.Relation:
         raise text.error(f"{type(node).__name__} is not a query", node)
     relation = converter(node, text)
     with_clause = node.args.get("with_")
-    return _with(with_clause, relation, text) if with_clause is not None else relation
-
-
-def _with(node: exp.With, child: r.Relation, text: SqlText) -> r.Relation:
-    definitions = []
-    for cte in node.expressions:
-        columns = tuple([c.name for c in cte.args["alias"].args.get("columns") or []])
-        definitions.append((cte.alias, convert_query(cte.this, text), columns))
-    return r.With(child, tuple(definitions), bool(node.args.get("recursive")))
+    return with_relation(with_clause, relation, text) if with_clause is not None else relation
 
 
 # ---- SELECT ---------------------------------------------------------------------------------------
@@ -207,11 +203,9 @@ def _decorated(node: exp.Expression, relation: r.Relation, text: SqlText) -> r.R
     for lateral in node.args.get("laterals") or []:
         relation = _lateral_view(lateral, relation, text)
     pivots = node.args.get("pivots") or []
-    if not pivots:
-        relation = _aliased(node, relation)
+    relation = _aliased(node, relation)
     for pivot in pivots:
-        relation = _unpivot(pivot, relation, text) if pivot.args.get("unpivot") else _pivot(pivot, relation, text)
-        relation = _aliased(pivot, relation)
+        relation = convert_pivot(pivot, relation, text)
     for join in node.args.get("joins") or []:
         relation = _join(join, relation, text)
     return relation
@@ -239,7 +233,8 @@ def _lateral(node: exp.Lateral, text: SqlText) -> r.Relation:
     if isinstance(node.this, exp.Subquery):
         relation = convert_query(node.this, text)
     else:
-        relation = r.TableFunction((str(node.this.this),), e.convert_all(node.this.expressions, text))
+        arguments = tuple([e._argument(a, text) for a in node.this.expressions])
+        relation = r.TableFunction((str(node.this.this),), arguments, origin=text.origin(node))
     return _aliased(node, relation)
 
 
@@ -267,53 +262,13 @@ def _balanced_union(parts: list[r.Relation]) -> r.Relation:
 
 
 def _sample(node: exp.TableSample, child: r.Relation, text: SqlText) -> r.Relation:
-    seed = int(node.args["seed"].name) if node.args.get("seed") is not None else None
-    if node.args.get("size") is not None:
-        return r.Limit(child, e.convert(node.args["size"], text))
-    if node.args.get("bucket_numerator") is not None:
-        upper = float(node.args["bucket_numerator"].name) / float(node.args["bucket_denominator"].name)
-    else:
-        upper = float(node.args["percent"].name) / 100.0
-    return r.Sample(child, 0.0, upper, False, seed)
+    return convert_sample(node, child, text)
 
 
-def _pivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
-    field = node.args["fields"][0]
-    values: list[Expression] = []
-    for value in field.expressions:
-        if isinstance(value, (exp.PivotAlias, exp.Alias)):
-            values.append(u.UnresolvedAlias(e.convert(value.this, text), (value.args["alias"].name,)))
-        else:
-            values.append(e.convert(value, text))
-    items = e.convert_all(node.expressions, text)
-    column = e.convert(field.this, text)
-    return r.Aggregate(child, "pivot", (), items, column, tuple(values), prepend_groups=False)
+def _pipe(node: Pipe, text: SqlText) -> r.Relation:
+    from voltray.driver.sql.pipes import convert_pipe
 
-
-def _unpivot(node: exp.Pivot, child: r.Relation, text: SqlText) -> r.Relation:
-    field = node.args["fields"][0]
-    values = tuple([_unpivoted(x, text) for x in field.expressions])
-    names = tuple([n for v in values for n in _column_names(v)])
-    others = u.UnresolvedStar(except_names=names)
-    targets = node.expressions[0].expressions if isinstance(node.expressions[0], exp.Tuple) else node.expressions
-    if len(targets) > 1:
-        raise text.error("UNPIVOT into several value columns is not supported yet", node)
-    relation: r.Relation = r.Unpivot(child, (others,), values, field.this.name, targets[0].name)
-    if node.args.get("include_nulls"):
-        return relation
-    return r.Filter(relation, e.call("isnotnull", u.UnresolvedAttribute((targets[0].name,))))
-
-
-def _unpivoted(node: exp.Expression, text: SqlText) -> Expression:
-    if isinstance(node, exp.PivotAlias | exp.Alias):
-        return u.UnresolvedAlias(e.convert(node.this, text), (node.args["alias"].name,))
-    return e.convert(node, text)
-
-
-def _column_names(value: Expression) -> list[tuple[str, ...]]:
-    if isinstance(value, u.UnresolvedAlias):
-        return _column_names(value.child)
-    return [value.parts] if isinstance(value, u.UnresolvedAttribute) else []
+    return convert_pipe(node, text)
 
 
 # ---- set operations -------------------------------------------------------------------------------
@@ -354,4 +309,5 @@ _QUERIES: Mapping[type[exp.Expression], Converter] = {
     exp.Table: _table,
     exp.Values: _values,
     exp.Lateral: _lateral,
+    Pipe: _pipe,
 }

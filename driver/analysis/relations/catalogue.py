@@ -8,10 +8,12 @@ from voltray.driver.analysis.relations import (
     aggregate,
     as_of_join,
     columns,
+    common_tables,
     generate,
     join,
     leaf,
     null_values,
+    pipe,
     project,
     python,
     rows,
@@ -19,14 +21,17 @@ from voltray.driver.analysis.relations import (
     show,
     sort,
     statistics,
+    streaming,
     tables,
     to_schema,
     transpose,
     unpivot,
+    unpivot_columns,
     with_columns,
 )  # fmt: skip
 from voltray.driver.analysis.relations import filter as filter_relation
 from voltray.driver.analysis.resolver import RelationHandler
+from voltray.driver.plan import pipes as p
 from voltray.driver.plan import relations as r
 
 RELATIONS: Mapping[type, RelationHandler] = {
@@ -41,7 +46,7 @@ RELATIONS: Mapping[type, RelationHandler] = {
     r.DataSource: leaf.resolve_data_source,
     r.Unsupported: leaf.resolve_unsupported,
     r.NamedTable: tables.resolve_named_table,
-    r.With: tables.resolve_with,
+    r.With: common_tables.resolve_with,
     r.WithRelations: tables.resolve_with_relations,
     r.SqlQuery: tables.resolve_sql_query,
     r.WindowDefinitions: tables.resolve_window_definitions,
@@ -63,6 +68,7 @@ RELATIONS: Mapping[type, RelationHandler] = {
     r.RepartitionByExpression: rows.resolve_repartition_by_expression,
     r.Hint: rows.resolve_hint,
     r.CollectMetrics: rows.resolve_collect_metrics,
+    r.WithWatermark: streaming.resolve_with_watermark,
     r.SubqueryAlias: with_columns.resolve_subquery_alias,
     r.ToDataFrame: with_columns.resolve_to_data_frame,
     r.WithColumns: with_columns.resolve_with_columns,
@@ -70,6 +76,12 @@ RELATIONS: Mapping[type, RelationHandler] = {
     r.Drop: with_columns.resolve_drop,
     r.ToSchema: to_schema.resolve_to_schema,
     r.Unpivot: unpivot.resolve_unpivot,
+    p.UnpivotColumns: unpivot_columns.resolve_unpivot_columns,
+    p.PipeInput: pipe.resolve_pipe_input,
+    p.PipeSelect: pipe.resolve_pipe_select,
+    p.PipeSet: pipe.resolve_pipe_set,
+    p.PipeDrop: pipe.resolve_pipe_drop,
+    p.PipeAggregate: pipe.resolve_pipe_aggregate,
     r.Transpose: transpose.resolve_transpose,
     r.FillNa: null_values.resolve_fill_na,
     r.DropNa: null_values.resolve_drop_na,

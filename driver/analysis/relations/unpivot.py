@@ -13,6 +13,7 @@ from voltray.driver.plan.expressions import UnresolvedAlias, UnresolvedStar
 from voltray.driver.plan.identifiers import quoted
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import Attribute, Expression, Literal, new_id
+from voltray.proto.failures import QueryContext
 from voltray.proto.types import STRING, DataType, NullType, StringType, type_name
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def resolve_unpivot(relation: r.Unpivot, analysis: Analysis) -> Resolved:
     if not values:
         raise analysis_error("UNPIVOT_REQUIRES_VALUE_COLUMNS", relation.origin)
     ansi = analysis.environment.ansi
-    dtype = _common_type(values, relation, ansi)
+    dtype = common_type(values, relation.origin, ansi)
     output = [Attribute(new_id(), a.name, a.dtype, a.nullable, a.qualifier, a.metadata) for a in ids]
     output.append(Attribute(new_id(), relation.variable_name, STRING, False))
     output.append(Attribute(new_id(), relation.value_name, dtype, any(v.nullable for v in values)))
@@ -76,7 +77,8 @@ def _wider(left: DataType, right: DataType, ansi: bool) -> DataType | None:
     return wider_type(left, right, ansi)
 
 
-def _common_type(values: list[Attribute], relation: r.Unpivot, ansi: bool) -> DataType:
+def common_type(values: list[Attribute], origin: QueryContext | None, ansi: bool) -> DataType:
+    """The one type of a value column; UNPIVOT_VALUE_DATA_TYPE_MISMATCH without one."""
     dtype: DataType | None = values[0].dtype
     for value in values[1:]:
         dtype = _wider(dtype, value.dtype, ansi) if dtype is not None else None
@@ -85,5 +87,5 @@ def _common_type(values: list[Attribute], relation: r.Unpivot, ansi: bool) -> Da
         for value in values:
             by_type.setdefault(type_name(value.dtype), []).append(quoted((value.name,)))
         shown = ", ".join([f"{name} ({', '.join(names)})" for name, names in sorted(by_type.items())])
-        raise analysis_error("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", relation.origin, types=shown)
+        raise analysis_error("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", origin, types=shown)
     return dtype
