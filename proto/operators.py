@@ -139,13 +139,14 @@ class AggregateMode(Enum):
 
     WHOLE = "whole"
     PARTIAL = "partial"
+    MERGE = "merge"
     FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate(Operator):
     """Group-by. PARTIAL puts out the groups and, for aggregate i, the buffer columns ``#<id>.<buffer name>``;
-    FINAL merges those. Without groups WHOLE and FINAL give exactly one row.
+    FINAL merges those; MERGE does, and puts buffers out again. Without groups WHOLE and FINAL give exactly one row.
     """
 
     child: Operator
@@ -228,6 +229,29 @@ class SetOperation(Operator):
     is_all: bool
     left_output: tuple[Attribute, ...]
     right_output: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recursion(Operator):
+    """``left`` once, then ``right`` over the rows of the level before until there are none; see ``plan.recursion``."""
+
+    left: Operator
+    right: Operator
+    left_output: tuple[Attribute, ...]
+    right_output: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+    loop_id: str
+    level_limit: int | None = None
+    row_limit: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecursionRead(Operator):
+    """The rows of the last level of the recursion around it, by position."""
+
+    attributes: tuple[Attribute, ...]
+    loop_id: str
 
 
 @dataclass(frozen=True, slots=True)

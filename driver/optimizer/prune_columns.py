@@ -8,6 +8,7 @@ from typing import Any
 
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan, expressions_of
+from voltray.driver.plan.recursion import ComputedOnce
 from voltray.proto.expressions import Attribute, references
 
 Ids = frozenset[int]
@@ -161,6 +162,10 @@ def _collect_metrics(node: logical.CollectMetrics, needed: Ids) -> LogicalPlan:
     return replace(node, child=_pruned(node.child, reads))
 
 
+def _computed_once(node: ComputedOnce, needed: Ids) -> LogicalPlan:
+    return replace(node, child=_exactly(node.child))
+
+
 def _show_string(node: logical.ShowString, needed: Ids) -> LogicalPlan:
     return replace(node, child=_exactly(node.child))
 
@@ -182,4 +187,5 @@ _RULES: dict[type[LogicalPlan], Callable[..., LogicalPlan]] = {
     logical.SetOperation: _set_operation,
     logical.CollectMetrics: _collect_metrics,
     logical.ShowString: _show_string,
+    ComputedOnce: _computed_once,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from voltray.driver.optimizer.traversal import is_deterministic, transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
+from voltray.driver.plan.recursion import Recursion
 
 
 def push_down_limits(plan: LogicalPlan, environment: Any) -> LogicalPlan:
@@ -30,11 +31,15 @@ def _down(node: logical.Limit) -> LogicalPlan:
             return replace(child, child=_down(replace(node, child=child.child)))
         case logical.Limit() if not child.tail and not child.offset and not node.offset and child.limit is not None:
             return replace(child, limit=min(child.limit, node.limit))
+        case logical.Limit() if not child.tail and child.limit is None:
+            return _down(logical.Limit(child.child, node.limit, node.offset + child.offset))
         case logical.Union():
             limited = tuple([_limited(c, last) for c in child.children])
             return replace(node, child=replace(child, children=limited))
         case logical.FileScan() if child.predicate is None:
             return replace(node, child=replace(child, limit=min(last, child.limit or last)))
+        case Recursion():
+            return replace(node, child=replace(child, limit=last if child.limit is None else min(last, child.limit)))
     return node
 
 

@@ -405,6 +405,8 @@ def children_of(plan: LogicalPlan) -> tuple[LogicalPlan, ...]:
             return (plan.left, plan.right)
         case Union():
             return plan.children
+    if hasattr(plan, "left"):
+        return (plan.left, plan.right)  # type: ignore[attr-defined]
     return (plan.child,)  # type: ignore[attr-defined]
 
 
@@ -417,6 +419,8 @@ def with_children(plan: LogicalPlan, children: tuple[LogicalPlan, ...]) -> Logic
             return replace(plan, left=children[0], right=children[1])
         case Union():
             return replace(plan, children=children)
+    if len(children) == 2:
+        return replace(plan, left=children[0], right=children[1])  # type: ignore[call-arg]
     return replace(plan, child=children[0])  # type: ignore[call-arg]
 
 

@@ -430,6 +430,15 @@ class CollectMetrics(Relation):
 
 
 @dataclass(frozen=True, slots=True)
+class WithWatermark(Relation):
+    """``df.withWatermark``."""
+
+    child: Relation
+    event_time: str
+    delay: str
+
+
+@dataclass(frozen=True, slots=True)
 class WithRelations(Relation):
     """A root whose expressions refer to other relations by plan id (subqueries, SQL views of DataFrames)."""
 
@@ -439,12 +448,12 @@ class WithRelations(Relation):
 
 @dataclass(frozen=True, slots=True)
 class With(Relation):
-    """SQL's WITH: named relations visible in ``child``; ``column_aliases`` a name's column list."""
+    """SQL's WITH: named relations (name, query, column list) visible in ``child``; ``level_limits`` one for each, if any."""
 
     child: Relation
     definitions: tuple[tuple[str, Relation, tuple[str, ...]], ...]
     recursive: bool = False
-    max_recursion: int | None = None
+    level_limits: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

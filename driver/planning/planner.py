@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from voltray.driver.plan import logical
+from voltray.driver.plan import logical, streaming
 from voltray.driver.plan.logical import LogicalPlan
+from voltray.driver.plan.recursion import ComputedOnce, Recursion, RecursionReference
 from voltray.driver.planning import (
     aggregate,
+    aggregate_buffers,
     as_of_join,
     deduplicate,
     join,
     limit,
     python,
+    recursion,
     repartition,
     rows,
     scan,
@@ -27,10 +30,10 @@ from voltray.driver.planning import (
     union,
     window,
 )  # fmt: skip
-from voltray.driver.planning.fragment import Fragment, StageRunner
+from voltray.driver.planning.fragment import Fragment, StageResult, StageRunner
 from voltray.driver.planning.statistics import input_bytes
 from voltray.executors.functions.evaluation import EvaluationContext
-from voltray.proto.expressions import Call, walk
+from voltray.proto.expressions import Attribute, Call, walk
 from voltray.proto.failures import ErrorKind, spark_error
 
 STREAMING_BYTES = 32 << 20
@@ -58,6 +61,10 @@ class Planner:
         self.is_single_stage = True
         self.streaming = False
         self.input_bytes = 0
+        self.recursions: dict[str, tuple[StageResult, tuple[Attribute, ...]]] = {}
+        """The last level of each recursion that runs by stages."""
+        self.computed: dict[str, tuple[StageResult, tuple[Attribute, ...]]] = {}
+        """Results of what is computed once, by shared id."""
 
     def plan_query(self, plan: LogicalPlan) -> Fragment:
         """The last fragment of a query; all before it has run when this returns."""
@@ -100,12 +107,16 @@ _RULES: dict[type[LogicalPlan], Rule] = {
     logical.Union: union.plan_union,
     logical.SetOperation: set_operation.plan_set_operation,
     logical.Aggregate: aggregate.plan_aggregate,
+    streaming.AggregateBuffers: aggregate_buffers.plan_aggregate_buffers,
     logical.Window: window.plan_window,
     logical.Sort: sort.plan_sort,
     logical.Limit: limit.plan_limit,
     logical.Deduplicate: deduplicate.plan_deduplicate,
     logical.Repartition: repartition.plan_repartition,
     logical.ShowString: show_string.plan_show_string,
+    Recursion: recursion.plan_recursion,
+    RecursionReference: recursion.plan_recursion_reference,
+    ComputedOnce: recursion.plan_computed_once,
     logical.MapInPython: python.plan_map_in_python,
     logical.MapGroupsInPython: python.plan_map_groups_in_python,
     logical.MapCogroupsInPython: python.plan_map_cogroups_in_python,

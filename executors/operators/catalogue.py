@@ -29,6 +29,7 @@ from voltray.executors.operators.python import (
     compile_map_in_python,
 )
 from voltray.executors.operators.range_scan import compile_range_scan
+from voltray.executors.operators.recursion import compile_recursion, compile_recursion_read
 from voltray.executors.operators.sample import compile_sample
 from voltray.executors.operators.set_operation import compile_set_operation
 from voltray.executors.operators.show_string import compile_show_string
@@ -47,6 +48,7 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.LocalScan: compile_local_scan,
     operators.PartitionRead: compile_partition_read,
     operators.RangeScan: compile_range_scan,
+    operators.RecursionRead: compile_recursion_read,
     operators.FileScan: compile_file_scan,
     operators.Project: compile_project,
     operators.Filter: compile_filter,
@@ -81,6 +83,8 @@ def compile_operator(
 
 
 def _compiled(operator: operators.Operator, task: TaskContext) -> pl.LazyFrame:
+    if isinstance(operator, operators.Recursion):
+        return compile_recursion(operator, task, _compiled)
     rule = _RULES.get(type(operator))
     if rule is None:
         name = type(operator).__name__

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voltray.driver.analysis.errors import unsupported
 from voltray.driver.analysis.fresh_ids import with_fresh_ids
+from voltray.driver.analysis.relations.common_tables import defined
 from voltray.driver.analysis.relations.leaf import scan_scope
-from voltray.driver.analysis.relations.with_columns import qualified, with_column_names
+from voltray.driver.analysis.relations.with_columns import qualified
 from voltray.driver.analysis.resolver import Analysis, Definition
-from voltray.driver.analysis.scope import Resolved
+from voltray.driver.analysis.scope import Resolved, leaf_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedWindow
@@ -20,8 +20,12 @@ def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
     if len(relation.parts) == 1:
         definition = analysis.definitions.get(relation.parts[0].lower())
         if definition is not None:
-            return qualified(_defined(definition), (relation.parts[0],))
+            return qualified(defined(definition), (relation.parts[0],))
     found = analysis.environment.resolve_table(relation)
+    if relation.is_streaming and isinstance(found, logical.FileScan):
+        from voltray.driver.analysis.relations.streaming import table_stream
+
+        return qualified(leaf_scope(table_stream(relation, found)), _table_qualifier(relation, found))
     if isinstance(found, logical.LogicalPlan):
         scan = scan_scope(found if isinstance(found, logical.FileScan) else with_fresh_ids(found))
         if isinstance(found, logical.FileScan):
@@ -50,44 +54,6 @@ def _stored_qualifier(parts: tuple[str, ...], analysis: Analysis) -> tuple[str, 
         parts[-2] if len(parts) == 2 else str(getattr(analysis.environment.catalog, "current_database", "default"))
     )
     return ("spark_catalog", database, parts[-1])
-
-
-# ---- WITH --------------------------------------------------------------------------------------------
-def resolve_with(relation: r.With, analysis: Analysis) -> Resolved:
-    """SQL's WITH: each name is visible to the definitions behind it and to the query."""
-    if relation.recursive and _refers_to_itself(relation):
-        raise unsupported("recursive common table expressions", relation.origin)
-    definitions = dict(analysis.definitions)
-    for name, definition, columns in relation.definitions:
-        inside = replace(analysis, definitions=dict(definitions), windows={})
-        definitions[name.lower()] = Definition(definition, columns, inside)
-    return replace(analysis, definitions=definitions).relation(relation.child)
-
-
-def _refers_to_itself(relation: r.With) -> bool:
-    return any(_mentions(definition, name.lower()) for name, definition, _ in relation.definitions)
-
-
-def _mentions(relation: object, name: str) -> bool:
-    """Whether a relation names a table, however deep."""
-    stack: list[object] = [relation]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, r.NamedTable) and len(node.parts) == 1 and node.parts[0].lower() == name:
-            return True
-        if isinstance(node, tuple):
-            stack.extend(node)
-        elif hasattr(node, "__dataclass_fields__"):
-            stack.extend(getattr(node, f) for f in node.__dataclass_fields__)
-    return False
-
-
-def _defined(definition: Definition) -> Resolved:
-    """A definition's plan, under ids of its own at each occurrence."""
-    resolved = definition.analysis.relation(definition.relation)
-    if definition.columns:
-        return with_column_names(resolved, definition.columns, None)
-    return resolved
 
 
 # ---- others --------------------------------------------------------------------------------------------
