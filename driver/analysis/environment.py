@@ -67,6 +67,10 @@ class Environment(Protocol):
         """A function that the session or the catalog registered, or None."""
         ...
 
+    def python_logs(self) -> tuple[str, ...]:
+        """What the session's Python functions logged, as JSON records."""
+        ...
+
     def stored_function(self, name: tuple[str, ...]) -> Any | None:
         """A function of the catalog, or None."""
         ...

@@ -169,6 +169,10 @@ class Session:
             return found
         return None
 
+    def python_logs(self) -> tuple[str, ...]:
+        """What the session's Python functions logged, as JSON records."""
+        return self.backend.scheduler.python_logs(self.executors_id)
+
     def stored_function(self, name: tuple[str, ...]) -> Any | None:
         """A function of the catalog."""
         from voltray.driver.connect.statements.sql_functions import stored_sql_function

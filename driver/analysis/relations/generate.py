@@ -9,6 +9,7 @@ from voltray.driver.analysis.constants import constant_value
 from voltray.driver.analysis.errors import analysis_error, unsupported
 from voltray.driver.analysis.functions import is_foldable
 from voltray.driver.analysis.projection import exposed_for
+from voltray.driver.analysis.relations import python_worker_logs
 from voltray.driver.analysis.relations.columns import call, over
 from voltray.driver.analysis.scope import Resolved, Scope, leaf_scope, scope_over
 from voltray.driver.analysis.select_list import Generated, as_generator
@@ -37,6 +38,8 @@ def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Res
     name = relation.name[-1].lower()
     if len(relation.name) == 1 and name == "range":
         return _range(relation, analysis)
+    if len(relation.name) == 1 and name == python_worker_logs.NAME:
+        return analysis.relation(python_worker_logs.logs_relation(relation, analysis.environment))
     user = analysis.environment.user_function(("table function", relation.name[-1].lower()))
     if isinstance(user, PythonFunction):
         called = replace(user, args=relation.args)

@@ -56,6 +56,9 @@ class PlainEnvironment:
     def user_function(self, name: tuple[str, ...]) -> Any | None:
         return None
 
+    def python_logs(self) -> tuple[str, ...]:
+        return ()
+
     def stored_function(self, name: tuple[str, ...]) -> Any | None:
         return None
 

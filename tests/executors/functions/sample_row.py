@@ -81,6 +81,9 @@ class _Session:
         """No conf differs from its default."""
         return ""
 
+    def python_logs(self) -> tuple[str, ...]:
+        return ()
+
     def stored_function(self, name: tuple[str, ...]) -> None:
         return None
 
