@@ -33,7 +33,9 @@ from voltray.proto.expressions import (
     map_children,
     new_id,
     nullable_of,
+    references,
     to_attribute,
+    walk,
 )  # fmt: skip
 from voltray.proto.failures import spark_error
 from voltray.proto.types import BOOLEAN
@@ -261,17 +263,58 @@ def _as_semi_join(plan: LogicalPlan, part: Expression, environment: Any) -> Logi
 
 
 def _join_condition(node: logical.Join, environment: Any) -> LogicalPlan:
-    if node.kind not in ("inner", "cross"):
-        raise spark_error(
-            "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_EXPRESSION_IN_JOIN_CONDITION",
-            subqueryExpression=f"{node.kind} join",
-        )
+    """Each subquery of a join's condition reads one side, and its value is joined to that side."""
     assert node.condition is not None
-    parts = conjuncts(node.condition)
-    kept = conjunction([p for p in parts if not has_subquery(p)])
-    moved = conjunction([p for p in parts if has_subquery(p)])
-    assert moved is not None
-    return _filter(logical.Filter(replace(node, condition=kept), moved), environment)
+    if node.kind in ("inner", "cross") and not node.lateral:
+        parts = conjuncts(node.condition)
+        moved = [p for p in parts if has_subquery(p)]
+        for part in moved:
+            _check_sides(part, node)
+        kept = conjunction([p for p in parts if not has_subquery(p)])
+        condition = conjunction(moved)
+        assert condition is not None
+        return _filter(logical.Filter(replace(node, condition=kept), condition), environment)
+    left, right = Attachment(node.left, environment), Attachment(node.right, environment)
+    of_right = frozenset([a.expr_id for a in node.right.output])
+
+    def replaced(expression: Expression) -> Expression:
+        if not _is_predicate(expression):
+            return map_children(expression, replaced)
+        reads = _check_sides(expression, node)
+        side = right if reads & of_right else left
+        return side.replaced(expression)
+
+    joined = replace(node, condition=replaced(node.condition), left=left.plan, right=right.plan)
+    return logical.Project(joined, node.output)
+
+
+def _is_predicate(expression: Expression) -> bool:
+    """A subquery, or NOT IN, whose NULLs are looked at."""
+    if isinstance(expression, Call) and expression.name == "not" and isinstance(expression.args[0], InSubquery):
+        return True
+    return isinstance(expression, SUBQUERIES)
+
+
+def _check_sides(expression: Expression, node: logical.Join) -> frozenset[int]:
+    """The columns that an expression's subqueries read; of both sides of a join they must not."""
+    of_left = frozenset([a.expr_id for a in node.left.output])
+    of_right = frozenset([a.expr_id for a in node.right.output])
+    found: frozenset[int] = frozenset()
+    for part in walk(expression):
+        if not isinstance(part, SUBQUERIES):
+            continue
+        reads = frozenset(outer_attributes(part.plan)) & (of_left | of_right)
+        if isinstance(part, ScalarSubquery) and reads:
+            category = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY"
+            raise spark_error(category, treeNode=f"Join {node.kind}")
+        if isinstance(part, InSubquery):
+            reads |= frozenset().union(*[references(v) for v in part.values])
+        if reads & of_left and reads & of_right:
+            category = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_EXPRESSION_IN_JOIN_CONDITION"
+            name = "IN" if isinstance(part, InSubquery) else "EXISTS"
+            raise spark_error(category, subqueryExpression=f"{name} over both sides of a join")
+        found |= reads
+    return found
 
 
 def _any_node(node: LogicalPlan, environment: Any) -> LogicalPlan:
