@@ -47,6 +47,14 @@ class Table:
     """The names of the columns of a view's query, before the view's own names."""
     owner: str = ""
     created_at: int = 0
+    partition_locations: Pairs = ()
+    """Partitions that lie outside the table's folder: the folder's name they would have, and where they are."""
+    clustering_columns: tuple[str, ...] = ()
+    view_schema_mode: str = "COMPENSATION"
+    shown_provider: str = ""
+    """The format as the statement wrote it."""
+    statistics: Pairs = ()
+    """What ANALYZE found: ``size``, ``rows``, and ``column.property`` for columns."""
 
     @property
     def identifier(self) -> tuple[str, str, str]:

@@ -178,8 +178,8 @@ def _pairs(value: Sequence[Sequence[str]]) -> Pairs:
     return tuple((str(pair[0]), str(pair[1])) for pair in value)
 
 
-_PAIRS = ("options", "properties", "view_confs")
-_NAMES = ("partition_columns", "bucket_columns", "sort_columns", "view_names")
+_PAIRS = ("options", "properties", "view_confs", "partition_locations", "statistics")
+_NAMES = ("partition_columns", "bucket_columns", "sort_columns", "view_names", "clustering_columns")
 
 
 def _document(table: Table) -> str:
@@ -190,8 +190,8 @@ def _document(table: Table) -> str:
 def _table(document: str) -> Table:
     held = json.loads(document)
     schema = StructType.fromJson(held.pop("schema"))
-    pairs: dict[str, Any] = {name: _pairs(held.pop(name)) for name in _PAIRS}
-    names: dict[str, Any] = {name: tuple(held.pop(name)) for name in _NAMES}
+    pairs: dict[str, Any] = {name: _pairs(held.pop(name, ())) for name in _PAIRS}
+    names: dict[str, Any] = {name: tuple(held.pop(name, ())) for name in _NAMES}
     return Table(schema=schema, **pairs, **names, **held)
 
 

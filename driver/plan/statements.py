@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voltray.driver.plan.relations import Relation
+from voltray.driver.plan.table_changes import Change, PartitionSpec
 from voltray.proto.expressions import Expression
 from voltray.proto.types import DataType, StructType
 
@@ -23,6 +24,8 @@ class SetConf(Statement):
 
     key: str | None = None
     value: str | None = None
+    local_time_zone: bool = False
+    """SET TIME ZONE LOCAL: the value is the machine's zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class TruncateTable(Statement):
     """``TRUNCATE TABLE``."""
 
     name: Name
+    partition: PartitionSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +167,17 @@ class Describe(Statement):
     extended: bool = False
     query: Relation | None = None
     column: Name = ()
+    partition: PartitionSpec | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Explain(Statement):
-    """``EXPLAIN [mode]`` of a query's text."""
+    """``EXPLAIN [mode]`` of a query's text, or of another statement's."""
 
     mode: str
-    query: Relation
+    query: Relation | None
+    statement: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +199,10 @@ class UncacheTable(Statement):
 
 @dataclass(frozen=True, slots=True)
 class RefreshTable(Statement):
-    """``REFRESH TABLE``."""
+    """``REFRESH TABLE``; ``path`` for ``REFRESH path``."""
 
     name: Name
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +256,105 @@ class NotSupported(Statement):
     """A statement that is understood and refused."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alter(Statement):
+    """``ALTER TABLE`` and ``ALTER VIEW``, ``COMMENT ON TABLE``, ``MSCK REPAIR TABLE``."""
+
+    name: Name
+    change: Change
+    view: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlterDatabase(Statement):
+    """``ALTER DATABASE`` and ``COMMENT ON DATABASE``."""
+
+    name: Name
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeTable(Statement):
+    """``ANALYZE TABLE``; ``columns`` None: no statistics of columns, empty: of all; no name: ANALYZE TABLES."""
+
+    name: Name
+    partition: PartitionSpec | None = None
+    columns: tuple[str, ...] | None = None
+    no_scan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeTables(Statement):
+    """``ANALYZE TABLES [IN database]``."""
+
+    database: Name
+    no_scan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPartitions(Statement):
+    """``SHOW PARTITIONS``."""
+
+    name: Name
+    partition: PartitionSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTableExtended(Statement):
+    """``SHOW TABLE EXTENDED``."""
+
+    database: Name
+    pattern: str
+    partition: PartitionSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCreateTable(Statement):
+    """``SHOW CREATE TABLE [AS SERDE]``."""
+
+    name: Name
+    as_serde: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRows(Statement):
+    """``DELETE``, ``UPDATE`` and ``MERGE``, which no table of files takes; ``checks`` are queries that must resolve."""
+
+    operation: str
+    name: Name
+    checks: tuple[Relation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetCatalog(Statement):
+    """``SET CATALOG name``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resources(Statement):
+    """``ADD`` and ``LIST`` of jars, files and archives."""
+
+    verb: str
+    kind: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFunction(Statement):
+    """``REFRESH FUNCTION name``."""
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class InsertDirectory(Statement):
+    """``INSERT OVERWRITE DIRECTORY path USING format``."""
+
+    path: str
+    format: str
+    options: Options
+    query: Relation

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.identifiers import split_identifier
+from voltray.driver.sql.forms import read_form
 from voltray.driver.sql.parser import parse_expression, parse_query
 from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.time_zones import set_time_zone
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _NAME = r"(?P<name>(?:`(?:[^`]|``)*`|[\w$]+)(?:\s*\.\s*(?:`(?:[^`]|``)*`|[\w$]+))*)"
@@ -18,6 +20,9 @@ _IN = rf"(?:\s+(?:IN|FROM)\s+{_NAME})?"
 
 def parse_command(text: str) -> s.Statement | None:
     """The statement, where the text is one of these; None otherwise."""
+    form = read_form(text)
+    if form is not None:
+        return form
     body = _without_comments(text).strip().rstrip(";").strip()
     for pattern, build in _COMMANDS:
         match = pattern.fullmatch(body)
@@ -45,13 +50,6 @@ def _set(match: re.Match[str]) -> s.Statement:
     return s.SetConf(match["key"].strip().strip("`"), value.strip() if value is not None else None)
 
 
-def _set_time_zone(match: re.Match[str]) -> s.Statement:
-    zone = match["zone"].strip()
-    if zone.upper() == "LOCAL":
-        return s.ResetConf("spark.sql.session.timeZone")
-    return s.SetConf("spark.sql.session.timeZone", zone.strip("'\""))
-
-
 def _show(what: str) -> Callable[[re.Match[str]], s.Statement]:
     def build(match: re.Match[str]) -> s.Statement:
         groups = match.groupdict()
@@ -64,19 +62,8 @@ def _show(what: str) -> Callable[[re.Match[str]], s.Statement]:
     return build
 
 
-def _describe(what: str) -> Callable[[re.Match[str]], s.Statement]:
-    def build(match: re.Match[str]) -> s.Statement:
-        return s.Describe(what, _named(match), bool(match["extended"]))
-
-    return build
-
-
 def _explain(match: re.Match[str]) -> s.Statement:
     return s.Explain((match["mode"] or "simple").lower(), parse_query(match["query"]))
-
-
-def _describe_query(match: re.Match[str]) -> s.Statement:
-    return s.Describe("query", query=parse_query(match["query"]))
 
 
 def _declare(match: re.Match[str]) -> s.Statement:
@@ -90,38 +77,26 @@ def _p(pattern: str) -> re.Pattern[str]:
 
 
 _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]], ...] = (
-    (_p(r"SET TIME ZONE (?P<zone>LOCAL|'[^']*'|\"[^\"]*\")"), _set_time_zone),
+    (_p(r"SET TIME ZONE\b(?P<zone>.*)"), lambda m: set_time_zone(m["zone"].strip())),
     (_p(r"SET(?: -v)?"), lambda m: s.SetConf()),
     (_p(r"SET (?!VAR\b|VARIABLE\b)(?P<key>`[^`]+`|[\w.\-:]+)(?:\s*=(?P<value>.*))?"), _set),
     (
         _p(r"RESET(?: (?P<key>`[^`]+`|[\w.\-]+))?"),
         lambda m: s.ResetConf(m["key"].strip("`") if m["key"] else None),
     ),
-    (_p(r"SHOW (?:DATABASES|SCHEMAS|NAMESPACES)" + _LIKE), _show("databases")),
     (_p(r"SHOW TABLES" + _IN + _LIKE), _show("tables")),
     (_p(r"SHOW VIEWS" + _IN + _LIKE), _show("views")),
-    (_p(r"SHOW COLUMNS (?:IN|FROM) " + _NAME + r"(?: (?:IN|FROM) (?P<other>[\w`.]+))?"), _show("columns")),
-    (_p(r"SHOW(?: (?P<scope>USER|SYSTEM|ALL))? FUNCTIONS" + _IN + _LIKE), _show("functions")),
     (_p(r"SHOW CATALOGS" + _LIKE), _show("catalogs")),
     (
         _p(r"SHOW TBLPROPERTIES " + _NAME + r"(?:\s*\(\s*['\"]?(?P<key>[^'\")]+)['\"]?\s*\))?"),
         _show("tblproperties"),
     ),
-    (_p(r"SHOW PARTITIONS " + _NAME), _show("partitions")),
-    (_p(r"SHOW CREATE TABLE " + _NAME), _show("create_table")),
     (_p(r"SHOW CURRENT (?:NAMESPACE|DATABASE|SCHEMA)"), _show("current_namespace")),
     (
         _p(r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED))? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"),
         _explain,
     ),
-    (_p(r"DESC(?:RIBE)? FUNCTION(?: (?P<extended>EXTENDED))? " + _NAME), _describe("function")),
-    (
-        _p(r"DESC(?:RIBE)? (?:DATABASE|SCHEMA|NAMESPACE)(?: (?P<extended>EXTENDED))? " + _NAME),
-        _describe("database"),
-    ),
-    (_p(r"DESC(?:RIBE)?(?: QUERY)? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"), _describe_query),
     (_p(r"CLEAR CACHE"), lambda m: s.UncacheTable(None)),
-    (_p(r"REFRESH(?: TABLE)? " + _NAME), lambda m: s.RefreshTable(_named(m))),
     (
         _p(
             r"DECLARE(?P<replace> OR REPLACE)?(?: (?:VARIABLE|VAR)\b)? "
@@ -134,5 +109,4 @@ _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]],
         _p(r"DROP TEMPORARY (?:VARIABLE|VAR)(?P<exists> IF EXISTS)? " + _NAME),
         lambda m: s.DropVariable(_named(m), bool(m["exists"])),
     ),
-    (_p(r"(?:MSCK )?REPAIR TABLE " + _NAME), lambda m: s.RefreshTable(_named(m))),
 )

@@ -35,6 +35,9 @@ def uncache_table(session: Session, operation: Operation, statement: s.UncacheTa
 
 def refresh_table(session: Session, operation: Operation, statement: s.RefreshTable) -> Rows:
     """Files are listed anew for each query: there is nothing to forget but a cache."""
+    if statement.path is not None:
+        session.catalog.store.touch_below(statement.path.removeprefix("file:"))
+        return NOTHING
     plan = session.analyze(r.NamedTable(statement.name))
     if session.caches.is_cached(plan):
         session.caches.unpersist(plan)

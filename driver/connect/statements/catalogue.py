@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from voltray.driver.connect.statements import caching, confs, functions, listings, sql_functions, tables
+from voltray.driver.connect.statements import (
+    alterations,
+    caching,
+    confs,
+    functions,
+    listings,
+    partitions,
+    resources,
+    show_create,
+    sql_functions,
+    statistics,
+    tables,
+)
 from voltray.driver.connect.statements.rows import Rows
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.routines import CreateSqlFunction
@@ -59,4 +71,16 @@ STATEMENTS: Mapping[type[s.Statement], Runner] = {
     CreateSqlFunction: sql_functions.create_sql_function,
     s.DropFunction: functions.drop_function,
     s.NotSupported: _not_supported,
+    s.Alter: alterations.alter,
+    s.AlterDatabase: alterations.alter_database,
+    s.AnalyzeTable: statistics.analyze_table,
+    s.AnalyzeTables: statistics.analyze_tables,
+    s.ShowPartitions: partitions.show_partitions,
+    s.ShowTableExtended: listings.show_table_extended,
+    s.ShowCreateTable: show_create.show_create_table,
+    s.ChangeRows: resources.change_rows,
+    s.SetCatalog: resources.set_catalog,
+    s.Resources: resources.resources,
+    s.RefreshFunction: resources.refresh_function,
+    s.InsertDirectory: tables.insert_directory,
 }

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog.builtin_functions import builtin_functions
 from voltray.driver.catalog.operations import matches
 from voltray.driver.catalog.records import CATALOG, GLOBAL_TEMP_DATABASE
+from voltray.driver.catalog.session_catalog import database_not_found
+from voltray.driver.connect.statements.descriptions import DESCRIBED, column_lines, describe_table
+from voltray.driver.connect.statements.lookup import existing_table
+from voltray.driver.connect.statements.partitions import existing_partition
 from voltray.driver.connect.statements.rows import Rows, text_rows
+from voltray.driver.connect.statements.table_information import (
+    CREATED_BY,
+    information_text,
+    moment,
+    partition_text,
+    redacted,
+    shown_names,
+)
 from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.logical import schema_of
 from voltray.proto.failures import spark_error
-from voltray.proto.types import StructType
 
 if TYPE_CHECKING:
     from voltray.driver.connect.operations import Operation
@@ -27,6 +37,8 @@ def show(session: Session, operation: Operation, statement: s.Show) -> Rows:
 
 
 def _databases(session: Session, statement: s.Show) -> Rows:
+    if statement.name and statement.name[-1].lower() != CATALOG:
+        raise database_not_found(statement.name[-1])
     names = [d.name for d in session.catalog.store.databases() if matches(statement.pattern, d.name)]
     return text_rows(("namespace",), [(n,) for n in names])
 
@@ -73,15 +85,11 @@ def _catalogs(session: Session, statement: s.Show) -> Rows:
     return text_rows(("catalog",), [(n,) for n in [CATALOG] if matches(statement.pattern, n)])
 
 
-_SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
-_REDACTED = "*********(redacted)"
-
-
 def _table_properties(session: Session, statement: s.Show) -> Rows:
     if session.catalog.temp_view(statement.name) is not None:
         return text_rows(("key", "value"), [])
     table = session.catalog.existing_table(statement.name)
-    properties = {k: _REDACTED if _SECRET.search(k) else v for k, v in table.properties}
+    properties = dict(redacted(table.properties))
     if statement.key is not None:
         missing = f"Table {'.'.join(table.identifier)} does not have property: {statement.key}"
         return text_rows(("key", "value"), [(statement.key, properties.get(statement.key, missing))])
@@ -90,11 +98,6 @@ def _table_properties(session: Session, statement: s.Show) -> Rows:
 
 def _current_namespace(session: Session, statement: s.Show) -> Rows:
     return text_rows(("catalog", "namespace"), [(CATALOG, session.catalog.current_database)])
-
-
-def _refused(session: Session, statement: s.Show) -> Rows:
-    what = statement.what.replace("_", " ").upper()
-    raise spark_error("UNSUPPORTED_FEATURE", message=f"[UNSUPPORTED_FEATURE] Voltray does not support SHOW {what}.")
 
 
 _SHOWN: Mapping[str, Callable[[Session, s.Show], Rows]] = {  # type: ignore[misc, unused-ignore]
@@ -106,48 +109,51 @@ _SHOWN: Mapping[str, Callable[[Session, s.Show], Rows]] = {  # type: ignore[misc
     "catalogs": _catalogs,
     "tblproperties": _table_properties,
     "current_namespace": _current_namespace,
-    "partitions": _refused,
-    "create_table": _refused,
 }
-
-DESCRIBED = ("col_name", "data_type", "comment")
-
 
 def describe(session: Session, operation: Operation, statement: s.Describe) -> Rows:
     """DESCRIBE a table, a query, a database or a function."""
     if statement.what == "query":
         assert statement.query is not None
-        return text_rows(DESCRIBED, _column_rows(schema_of(session.analyze(statement.query))), ("comment",))
+        return text_rows(DESCRIBED, column_lines(schema_of(session.analyze(statement.query)).fields), ("comment",))
     if statement.what == "database":
         return _describe_database(session, statement)
     if statement.what == "function":
         return _describe_function(statement)
-    schema = schema_of(session.analyze(r.NamedTable(statement.name)))
-    rows = _column_rows(schema)
-    table = session.catalog.table(statement.name) if session.catalog.temp_view(statement.name) is None else None
-    if table is not None and table.partition_columns:
-        wanted = {c.lower() for c in table.partition_columns}
-        rows += [("# Partition Information", "", ""), ("# col_name", "data_type", "comment")]
-        rows += [row for row in _column_rows(schema) if row[0].lower() in wanted]
-    if table is not None and statement.extended:
-        rows += [("", "", ""), ("# Detailed Table Information", "", "")]
-        details = {
-            "Catalog": CATALOG,
-            "Database": table.database,
-            "Table": table.name,
-            "Owner": table.owner,
-            "Type": table.kind,
-            "Provider": table.provider,
-            "Comment": table.comment or "",
-            "View Text": table.view_text,
-            "Location": f"file:{table.location}" if table.location else "",
-        }
-        rows += [(key, value, "") for key, value in details.items() if value]
-    return text_rows(DESCRIBED, rows, ("comment",))
+    return describe_table(session, statement)
 
 
-def _column_rows(schema: StructType) -> list[tuple[str, str, str | None]]:
-    return [(f.name, f.dataType.simpleString(), (f.metadata or {}).get("comment")) for f in schema.fields]
+def show_table_extended(session: Session, operation: Operation, statement: s.ShowTableExtended) -> Rows:
+    """Tables and views that fit a pattern, with all that is known of them; or one partition of one table."""
+    names = ("namespace", "tableName", "isTemporary", "information")
+    name = (*statement.database, statement.pattern)
+    if statement.partition is not None:
+        table = existing_table(session, name, "SHOW TABLE EXTENDED")
+        values = existing_partition(session, table, statement.partition)
+        return text_rows(names, [(table.database, table.name, False, partition_text(table, values))])
+    database = _database(session, s.Show("tables", statement.database))
+    if database == GLOBAL_TEMP_DATABASE:
+        temporary: list[tuple[str, str]] = [(database, n) for n in sorted(session.catalog.global_temp_views)]
+        stored = []
+    else:
+        stored = [t for t in session.catalog.store.tables(database) if matches(statement.pattern, t.name)]
+        temporary = []
+    temporary += [("", n) for n in sorted(session.catalog.temp_views)]
+    rows = [(t.database, t.name, False, information_text(t)) for t in stored]
+    rows += [(d, n, True, _temporary_text(session, d, n)) for d, n in temporary if matches(statement.pattern, n)]
+    return text_rows(names, rows)
+
+
+def _temporary_text(session: Session, database: str, name: str) -> str:
+    view = session.catalog.temp_view((database, name) if database else (name,))
+    assert view is not None
+    lines = [f"Database: {database}"] if database else []
+    lines += [f"Table: {name}", "Created Time: " + moment(0), "Last Access: UNKNOWN", f"Created By: {CREATED_BY}"]
+    lines += ["Type: VIEW"] + ([f"View Text: {view.text}", "View Schema Mode: BINDING"] if view.text else [])
+    if view.text:
+        lines.append(f"View Catalog and Namespace: {CATALOG}.{session.catalog.current_database}")
+        lines.append(f"View Query Output Columns: {shown_names([a.name for a in view.plan.output])}")
+    return "\n".join(lines) + f"\nSchema: {schema_of(view.plan).treeString()}\n\n"
 
 
 def _describe_database(session: Session, statement: s.Describe) -> Rows:
@@ -183,4 +189,12 @@ def explain(session: Session, operation: Operation, statement: s.Explain) -> Row
         "cost": Mode.EXPLAIN_MODE_COST,
         "formatted": Mode.EXPLAIN_MODE_FORMATTED,
     }
+    if statement.query is None:
+        return text_rows(("plan",), [(_command_plan(statement.statement),)])
     return text_rows(("plan",), [(explain_text(session, statement.query, modes[statement.mode]),)])
+
+
+def _command_plan(statement: s.Statement | None) -> str:
+    """The plan of a statement that is no query: what would be carried out."""
+    name = f"{type(statement).__name__}Command"
+    return f"== Physical Plan ==\nExecute {name}\n   +- {name}\n\n"

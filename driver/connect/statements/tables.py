@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog import table_creation
-from voltray.driver.catalog.records import Table
+from voltray.driver.catalog.records import CATALOG, Table
 from voltray.driver.catalog.session_catalog import table_exists
 from voltray.driver.catalog.table_writes import arity_mismatch, plan_insert_by_position, writable_table
 from voltray.driver.catalog.write_planning import PlannedWrite, WriteRequest, plan_write
+from voltray.driver.connect.statements.lookup import existing_table
+from voltray.driver.connect.statements.partitions import specified, truncate_partitions
 from voltray.driver.connect.statements.rows import NOTHING, Rows
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import relations as r
@@ -27,7 +29,13 @@ if TYPE_CHECKING:
 
 def use(session: Session, operation: Operation, statement: s.Use) -> Rows:
     """Make a database the current one."""
-    session.catalog.set_current_database(statement.name[-1])
+    name = statement.name
+    if name == (CATALOG,):
+        return NOTHING
+    name = name[1:] if len(name) > 1 and name[0].lower() == CATALOG else name
+    if len(name) > 1:
+        raise spark_error("SCHEMA_NOT_FOUND", schemaName=quoted((CATALOG, *name)))
+    session.catalog.set_current_database(name[0])
     return NOTHING
 
 
@@ -178,8 +186,12 @@ def drop_table(session: Session, operation: Operation, statement: s.DropTable) -
 
 
 def truncate_table(session: Session, operation: Operation, statement: s.TruncateTable) -> Rows:
-    """Remove a table's rows."""
-    table_creation.truncate_table(session, statement.name)
+    """Remove a table's rows, or those of some partitions."""
+    table = existing_table(session, statement.name, "TRUNCATE TABLE")
+    if statement.partition is not None:
+        truncate_partitions(session, table, statement.partition)
+    else:
+        table_creation.truncate_table(session, statement.name)
     return NOTHING
 
 
@@ -247,3 +259,10 @@ def run_write(session: Session, operation: Operation, planned: PlannedWrite) -> 
     except BaseException:
         planned.abort()
         raise
+
+
+def insert_directory(session: Session, operation: Operation, statement: s.InsertDirectory) -> Rows:
+    """Write a query's rows into a folder."""
+    request = WriteRequest(format=statement.format, mode="overwrite", path=statement.path, options=statement.options)
+    run_write(session, operation, plan_write(request, session.analyze(statement.query), session))
+    return NOTHING

@@ -1,0 +1,59 @@
+"""Which statements are read word by word: their first words, and what reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voltray.driver.plan import statements as s
+from voltray.driver.sql import alterations, utilities
+from voltray.driver.sql.words import Words
+
+Reader = Callable[[Words], s.Statement]
+
+# What Hive has and Spark's grammar reads to refuse.
+_INVALID = (
+    "CREATE ROLE", "DROP ROLE", "GRANT ROLE", "GRANT", "REVOKE ROLE", "REVOKE", "SHOW GRANT", "SHOW ROLE GRANT",
+    "SHOW PRINCIPALS", "SHOW ROLES", "SHOW CURRENT ROLES", "EXPORT TABLE", "IMPORT TABLE", "SHOW COMPACTIONS",
+    "SHOW TRANSACTIONS", "SHOW INDEXES", "SHOW LOCKS", "LOCK TABLE", "LOCK DATABASE", "UNLOCK TABLE",
+    "UNLOCK DATABASE", "CREATE TEMPORARY MACRO", "DROP TEMPORARY MACRO", "START TRANSACTION", "COMMIT", "ROLLBACK",
+    "DFS", "ALTER INDEX",
+)  # fmt: skip
+
+FORMS: tuple[tuple[str, Reader], ...] = (
+    ("ALTER TABLE", alterations.alter_table),
+    ("ALTER VIEW", alterations.alter_view),
+    ("ALTER DATABASE|SCHEMA|NAMESPACE", alterations.alter_database),
+    ("COMMENT ON", alterations.comment_on),
+    ("MSCK REPAIR", alterations.repair_table),
+    ("REPAIR TABLE", alterations.repair_table),
+    ("DESC|DESCRIBE", utilities.describe),
+    ("SHOW PARTITIONS", utilities.show_partitions),
+    ("SHOW TABLE EXTENDED", utilities.show_table_extended),
+    ("SHOW CREATE TABLE", utilities.show_create_table),
+    ("SHOW COLUMNS", utilities.show_columns),
+    ("SHOW DATABASES|SCHEMAS|NAMESPACES", utilities.show_databases),
+    ("SHOW FUNCTIONS", utilities.show_functions),
+    ("SHOW PROCEDURES", utilities.no_procedures),
+    ("CALL", utilities.no_procedures),
+    ("ANALYZE TABLES", utilities.analyze_tables),
+    ("ANALYZE TABLE", utilities.analyze_table),
+    ("REFRESH", utilities.refresh),
+    ("TRUNCATE TABLE", utilities.truncate_table),
+    ("SET CATALOG", utilities.set_catalog),
+    ("USE", utilities.use),
+    ("LIST", utilities.resources),
+    ("ADD", utilities.resources),
+    ("LOAD DATA", utilities.load_data),
+    *((form, utilities.invalid(form)) for form in _INVALID),
+)
+
+
+def read_form(text: str) -> s.Statement | None:
+    """The statement, where its first words are those of a form; None otherwise."""
+    words = Words(text)
+    if words.sees("SHOW") and words.kind(1) == "word" and words.sees("SHOW", words.peek(1), "FUNCTIONS"):
+        return utilities.show_functions(words)
+    for form, reader in FORMS:
+        if words.sees(*form.split()):
+            return reader(words)
+    return None
