@@ -11,9 +11,9 @@ from sqlglot import exp
 from voltray.driver.plan import expressions as u
 from voltray.driver.sql import literals
 from voltray.driver.sql.context import SqlText
-from voltray.driver.sql.dialect import TYPED_LITERAL, TYPED_NUMBER
+from voltray.driver.sql.expression_grammar import TYPED_LITERAL, TYPED_NUMBER
 from voltray.driver.sql.intervals import INTERVAL_LITERAL, interval_literal
-from voltray.driver.sql.nodes import Pipe
+from voltray.driver.sql.nodes import Pipe, TableArgument
 from voltray.driver.sql.schema import parse_schema
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
@@ -345,7 +345,7 @@ def _at_time_zone(node: exp.AtTimeZone, text: SqlText) -> Expression:
 
 
 def _tuple(node: exp.Tuple, text: SqlText) -> Expression:
-    return call("struct", *convert_all(node.expressions, text), origin=text.origin(node))
+    return call("(,)", *convert_all(node.expressions, text), origin=text.origin(node))
 
 
 def _alias(node: exp.Alias, text: SqlText) -> Expression:
