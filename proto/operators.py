@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, PythonCall, SortOrder
+from voltray.proto.python_planning import PlanningRequest
 from voltray.proto.types import StructType
 
 
@@ -303,6 +304,38 @@ class MapInPython(Operator):
     call: PythonCall
     inputs: tuple[Attribute, ...]
     attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFunctionInPython(Operator):
+    """Each row of this task beside those that a user's table function makes of it."""
+
+    child: Operator
+    call: PythonCall
+    inputs: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
+    child_output: tuple[Attribute, ...] = ()
+    partition_indexes: tuple[int, ...] = ()
+    analyze_result: bytes | None = None
+    table_offsets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPlanning(Operator):
+    """One row: a worker's encoded reply to a request."""
+
+    attributes: tuple[Attribute, ...]
+    request: PlanningRequest
+    python_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PythonScan(Operator):
+    """The rows of some partitions of a user's data source; ``call`` reads one of them."""
+
+    attributes: tuple[Attribute, ...]
+    call: PythonCall
+    partitions: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.errors import unsupported
+from voltray.driver.analysis.errors import analysis_error, unsupported
 from voltray.driver.analysis.names import Name, called, rope
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import NamedArgument, PythonFunction, UnresolvedFunction
 from voltray.proto.expressions import AggregateCall, PythonCall
+from voltray.proto.failures import QueryContext
 from voltray.proto.types import DataType, StringType
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _aggregate_call(function: PythonFunction, resolver: ExpressionResolver) -> T
 def _bound(function: PythonFunction, resolver: ExpressionResolver) -> tuple[PythonCall, Name]:
     values = [a.value if isinstance(a, NamedArgument) else a for a in function.args]
     names = tuple([a.name if isinstance(a, NamedArgument) else None for a in function.args])
+    check_names(function.name, names, function.origin)
     typed = [resolver.resolve(v) for v in values]
     shown = [t.name if n is None else rope(f"{n} => ", t.name) for t, n in zip(typed, names, strict=True)]
     call = PythonCall(
@@ -66,6 +68,23 @@ def _bound(function: PythonFunction, resolver: ExpressionResolver) -> tuple[Pyth
         names,
     )
     return call, called(function.name, shown)
+
+
+def check_names(function: str, names: tuple[str | None, ...], origin: QueryContext | None) -> None:
+    """Named arguments come last, each name once."""
+    seen: list[str] = []
+    for name in names:
+        if name is None and seen:
+            raise analysis_error(
+                "UNEXPECTED_POSITIONAL_ARGUMENT", origin, routineName=f"`{function}`", parameterName=f"`{seen[-1]}`"
+            )
+        if name in seen:
+            raise analysis_error(
+                "DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE", origin,
+                routineName=f"`{function}`", parameterName=f"`{name}`",
+            )  # fmt: skip
+        if name is not None:
+            seen.append(name)
 
 
 def output_type(function: PythonFunction, resolver: ExpressionResolver) -> DataType:

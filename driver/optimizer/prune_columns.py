@@ -145,6 +145,13 @@ def _generate(node: logical.Generate, needed: Ids) -> LogicalPlan:
     return _only(replace(node, child=child), needed | _ids(node.attributes))
 
 
+def _table_function(node: logical.TableFunctionInPython, needed: Ids) -> LogicalPlan:
+    own: Ids = frozenset().union(*[references(e) for e in (node.call, *node.keys, *node.orders)])
+    reads = (needed | own) & _ids(node.child.output)
+    child = _only(_pruned(node.child, reads), reads)
+    return _only(replace(node, child=child), needed | _ids(node.attributes))
+
+
 def _deduplicate(node: logical.Deduplicate, needed: Ids) -> LogicalPlan:
     return replace(node, child=_pruned(node.child, needed | _ids(node.keys)))
 
@@ -183,6 +190,7 @@ _RULES: dict[type[LogicalPlan], Callable[..., LogicalPlan]] = {
     logical.Expand: _expand,
     logical.Window: _window,
     logical.Generate: _generate,
+    logical.TableFunctionInPython: _table_function,
     logical.Deduplicate: _deduplicate,
     logical.SetOperation: _set_operation,
     logical.CollectMetrics: _collect_metrics,

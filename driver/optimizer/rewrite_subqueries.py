@@ -29,6 +29,7 @@ from voltray.proto.expressions import (
     InSubquery,
     Literal,
     OuterReference,
+    PythonCall,
     ScalarSubquery,
     map_children,
     new_id,
@@ -141,14 +142,17 @@ def _sides(predicate: Expression) -> tuple[Expression, ...]:
     return predicate.args if is_equality else ()  # type: ignore[attr-defined]
 
 
-def independent(outer: LogicalPlan, subquery: LogicalPlan) -> PulledUp:
-    """A subquery without references to the outer plan, and the predicates that tie them together."""
+def independent(outer: LogicalPlan, subquery: LogicalPlan, *, always_a_row: bool = False) -> PulledUp:
+    """A subquery without references to the outer plan, and the predicates that tie them together.
+
+    ``always_a_row``: a global aggregate's row must be there also for outer rows that meet nothing.
+    """
     reads = outer_attributes(subquery)
     mine = {a.expr_id for a in outer.output}
     if not mine.intersection(reads):
         return PulledUp(subquery)
     side = pull_up(subquery)
-    if side is not None and not (side.defaults and not side.predicates):
+    if side is not None and (not side.defaults or (side.predicates and not always_a_row)):
         return side
     domain = Domain(outer, tuple([a for i, a in reads.items() if i in mine]))
     unnested = unnest(subquery, domain)
@@ -192,7 +196,7 @@ def _matching(
     """The condition under which a row of the subquery is a match, and the plan to join."""
     subquery = _without_idle_top(rewrite_subqueries(subquery, environment), bool(values))
     outputs = subquery.output[: len(values)]
-    side = independent(outer, subquery)
+    side = independent(outer, subquery, always_a_row=True)
     right, renamed = with_fresh_columns(side.plan, [*outputs, *_columns_of(side)])
     equal = [call_equals(v, renamed[o.expr_id]) for v, o in zip(values, outputs, strict=True)]
     if null_aware:
@@ -331,7 +335,7 @@ def lateral_join(node: logical.Join) -> LogicalPlan:
     """A lateral join as a plain one."""
     plain = replace(node, lateral=False, kind="inner" if node.kind == "cross" else node.kind)
     mine = frozenset([a.expr_id for a in node.left.output])
-    if not mine.intersection(outer_attributes(node.right)):
+    if not mine.intersection(outer_attributes(node.right)) and not makes_rows_in_python(node.right):
         return replace(node, lateral=False)
     computed = _lateral_rows(plain, mine)
     if computed is not None:
@@ -350,9 +354,24 @@ def lateral_join(node: logical.Join) -> LogicalPlan:
     return logical.Project(joined, node.output)
 
 
+def makes_rows_in_python(right: LogicalPlan) -> bool:
+    """Whether a lateral side is a user's table function of values: it runs over the left rows, in one go."""
+    while isinstance(right, logical.Project):
+        right = right.child
+    return isinstance(right, logical.TableFunctionInPython) and isinstance(right.child, logical.OneRow)
+
+
 def _lateral_rows(node: logical.Join, mine: frozenset[int]) -> LogicalPlan | None:
     """Laterals that compute columns or generate rows from the left row alone need no second look at the left."""
     right = node.right
+    if makes_rows_in_python(right):
+        # Spark keeps no left row that the function makes nothing of, not even in a left join.
+        node = replace(node, kind="inner")
+    if isinstance(right, logical.TableFunctionInPython) and makes_rows_in_python(right):
+        call = _without_outer(right.call, mine)
+        assert isinstance(call, PythonCall)
+        made: LogicalPlan = replace(right, child=node.left, call=call)
+        return made if node.condition is None else logical.Filter(made, node.condition)
     if isinstance(right, logical.Project) and node.kind == "inner":
         below = lateral_join(replace(node, right=right.child, condition=None, lateral=True))
         items = tuple([_item(i, mine) for i in right.items])

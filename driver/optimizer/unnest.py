@@ -184,11 +184,11 @@ def _join(plan: logical.Join, domain: Domain) -> Unnested:
     wanted = {a.expr_id for a in domain.attributes}
     left_reads = bool(wanted.intersection(outer_attributes(plan.left)))
     right_reads = bool(wanted.intersection(outer_attributes(plan.right)))
-    if plan.kind in ("right", "full"):
-        raise spark_error(
-            "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.ACCESSING_OUTER_QUERY_COLUMN_IS_NOT_ALLOWED",
-            treeNode=f"{plan.kind.capitalize()} outer join",
-        )
+    if plan.kind == "right":
+        mirrored = logical.Join(plan.right, plan.left, "left", plan.condition)
+        return _join(mirrored, domain)
+    if plan.kind == "full":
+        return _full_join(plan, domain)
     if not right_reads:
         left = unnest(plan.left, domain)
         condition = _condition(plan, left.keys)
@@ -203,6 +203,20 @@ def _join(plan: logical.Join, domain: Domain) -> Unnested:
     kind = "inner" if plan.kind == "cross" else plan.kind
     joined = replace(plan, left=left.plan, right=right.plan, kind=kind, condition=conjunction(parts))
     return Unnested(joined, left.keys)
+
+
+def _full_join(plan: logical.Join, domain: Domain) -> Unnested:
+    """Rows of either side without a match keep the outer row that they were computed for."""
+    left, right = unnest(plan.left, domain), unnest(plan.right, domain)
+    parts = [*conjuncts(_condition(plan, left.keys)), *conjuncts(same_keys(left.keys, right.keys))]
+    joined = replace(plan, left=left.plan, right=right.plan, condition=conjunction(parts))
+    columns = {a.expr_id: a for a in joined.output}
+    items: dict[int, Alias] = {}
+    for outer_id, key in left.keys.items():
+        either = (columns[key.expr_id], columns[right.keys[outer_id].expr_id])
+        items[outer_id] = Alias(Call("coalesce", either, key.dtype, True), key.name, new_id())
+    keys = {outer_id: to_attribute(item) for outer_id, item in items.items()}
+    return Unnested(logical.Project(joined, (*joined.output, *items.values())), keys)
 
 
 def _condition(plan: logical.Join, keys: Keys) -> Expression | None:
@@ -232,6 +246,7 @@ def _set_operation(plan: logical.SetOperation, domain: Domain) -> Unnested:
 _RULES: dict[type[LogicalPlan], Callable[..., Unnested]] = {
     logical.Filter: _unary,
     logical.Generate: _unary,
+    logical.TableFunctionInPython: _unary,
     logical.Sort: _unary,
     logical.Repartition: _unary,
     logical.Project: _project,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, PythonCall, SortOrder, to_attribute
+from voltray.proto.python_planning import PlanningRequest
 from voltray.proto.types import StructType
 
 
@@ -359,6 +360,46 @@ class MapInPython(LogicalPlan):
     def output(self) -> tuple[Attribute, ...]:
         """The function's columns."""
         return self.attributes
+
+
+@dataclass(frozen=True, slots=True)
+class TableFunctionInPython(LogicalPlan):
+    """Each row joined with those that a user's table function makes of it; ``call`` has its arguments.
+
+    ``keys`` and ``orders`` are how the rows of a table argument are spread and ordered; with ``single`` they all
+    go to one task.
+    """
+
+    child: LogicalPlan
+    call: PythonCall
+    attributes: tuple[Attribute, ...]
+    keys: tuple[Attribute, ...] = ()
+    orders: tuple[SortOrder, ...] = ()
+    single: bool = False
+    partition_indexes: tuple[int, ...] = ()
+    analyze_result: bytes | None = None
+    table_offsets: tuple[int, ...] = ()
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        """The child's, then the function's."""
+        return self.child.output + self.attributes
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPlanning(Leaf):
+    """One row: a worker's encoded reply to a request."""
+
+    request: PlanningRequest | None = None
+    python_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonScan(Leaf):
+    """The rows of a user's data source: ``call`` reads a partition."""
+
+    call: PythonCall | None = None
+    partitions: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

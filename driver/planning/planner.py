@@ -118,6 +118,9 @@ _RULES: dict[type[LogicalPlan], Rule] = {
     RecursionReference: recursion.plan_recursion_reference,
     ComputedOnce: recursion.plan_computed_once,
     logical.MapInPython: python.plan_map_in_python,
+    logical.TableFunctionInPython: python.plan_table_function_in_python,
+    logical.PythonPlanning: python.plan_python_planning,
+    logical.PythonScan: python.plan_python_scan,
     logical.MapGroupsInPython: python.plan_map_groups_in_python,
     logical.MapCogroupsInPython: python.plan_map_cogroups_in_python,
 }

@@ -7,7 +7,6 @@ The interpreted parser is used: its compiled twin (sqlglotc) cannot be subclasse
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlglot import exp
@@ -16,60 +15,16 @@ from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokens import Token, TokenType
 
 from voltray.driver.sql.common_tables import parse_common_table
+from voltray.driver.sql.expression_grammar import TYPED_NUMBER, UNSIGNED_SHIFT, ExpressionGrammar
 from voltray.driver.sql.grammar import QueryGrammar
-from voltray.driver.sql.intervals import parse_interval
+from voltray.driver.sql.options import current_options
 from voltray.driver.sql.table_arguments import parse_table_argument
 
-TYPED_NUMBER = "__typed_number"
-"""A number with a suffix: ``1L`` as a call on its text."""
-TYPED_LITERAL = "__typed_literal"
-"""``DATE '2024-01-01'`` as a call on the type's name and the text."""
-
 _KEPT_FUNCTION_PARSERS = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "POSITION", "OVERLAY")
-_LITERAL_TYPES = (
-    exp.DType.DATE,
-    exp.DType.TIMESTAMP,
-    exp.DType.TIMESTAMPTZ,
-    exp.DType.TIMESTAMPLTZ,
-    exp.DType.TIMESTAMPNTZ,
-    exp.DType.TIME,
-    exp.DType.BINARY,
-)
 
 
 def _typed_number(parser: SparkParser, token: Token) -> exp.Expression:
     return exp.Anonymous(this=TYPED_NUMBER, expressions=[exp.Literal.string(token.text)])
-
-
-def _typed_literal(parser: SparkParser, this: exp.Expression, to: exp.DataType) -> exp.Expression:
-    # sqlglot writes TIME as TIMESTAMP for Spark.
-    name = exp.Literal.string("time" if to.this == exp.DType.TIME else to.sql(dialect="spark"))
-    # In DATE '2020-01-01' :: STRING sqlglot has the cast around the string.
-    return _with_leaf(this, lambda leaf: exp.Anonymous(this=TYPED_LITERAL, expressions=[name, leaf]))
-
-
-def _with_leaf(node: exp.Expression, change: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
-    """A node with what stands first in it, below casts and subscripts, changed."""
-    leaf = node
-    while isinstance(leaf, exp.Cast | exp.Bracket | exp.Dot | exp.Collate) and isinstance(leaf.this, exp.Expression):
-        leaf = leaf.this
-    if leaf is node:
-        return change(node)
-    leaf.replace(change(leaf.copy()))
-    return node
-
-
-def _negative(parser: SparkParser) -> exp.Expression:
-    """A minus sign: it belongs to a number behind it, so ``-1 :: STRING`` is '-1'."""
-    numeric = parser._curr is not None and parser._curr.token_type in (TokenType.NUMBER, TokenType.UNICODE_STRING)
-    operand = parser._parse_unary()
-    if numeric and isinstance(operand, exp.Expression):
-        return _with_leaf(operand, lambda leaf: exp.Neg(this=leaf))
-    return parser.expression(exp.Neg(this=operand))
-
-
-def _positive(parser: SparkParser) -> exp.Expression:
-    return parser.expression(exp.Anonymous(this="positive", expressions=[parser._parse_unary()]))
 
 
 _NESTED_TYPES = (TokenType.ARRAY, TokenType.MAP, TokenType.STRUCT)
@@ -84,7 +39,7 @@ def _parse_extract(parser: SparkParser) -> exp.Expression:
     return exp.Extract(this=unit, expression=parser._parse_bitwise())
 
 
-class VoltrayParser(QueryGrammar):
+class VoltrayParser(ExpressionGrammar, QueryGrammar):
     """Spark's grammar; calls under their own names."""
 
     FUNCTIONS = {}  # noqa: RUF012
@@ -96,18 +51,10 @@ class VoltrayParser(QueryGrammar):
     NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
         name: parse for name, parse in SparkParser.NO_PAREN_FUNCTION_PARSERS.items() if name != "TRANSFORM"
     }
-    UNARY_PARSERS = {  # noqa: RUF012
-        **SparkParser.UNARY_PARSERS,
-        TokenType.DASH: _negative,
-        TokenType.PLUS: _positive,
-    }
-    # sqlglot has no node for an unsigned shift: one that Spark's grammar never makes stands for it.
-    BITWISE = {**SparkParser.BITWISE, TokenType.DHASH_ARROW: exp.JSONBExtractScalar}  # noqa: RUF012
     ARRAY_CONSTRUCTORS = {}  # noqa: RUF012
     COLON_IS_VARIANT_EXTRACT = True
     COLON_CHAIN_IS_SINGLE_EXTRACT = True
     STRICT_CAST = True
-    TYPE_LITERAL_PARSERS = dict.fromkeys(_LITERAL_TYPES, _typed_literal)
     PRIMARY_PARSERS = {  # noqa: RUF012
         **SparkParser.PRIMARY_PARSERS,
         TokenType.UNICODE_STRING: _typed_number,
@@ -119,18 +66,23 @@ class VoltrayParser(QueryGrammar):
     def _parse_function_call(self, *args: Any, **kwargs: Any) -> Any:
         return parse_table_argument(self) or super()._parse_function_call(*args, **kwargs)
 
-    def _parse_interval(self, *args: object, **kwargs: object) -> exp.Expression | None:
-        return parse_interval(self)
-
 
 class VoltrayDialect(Spark):
     """The dialect that ``spark.sql`` speaks."""
 
     Parser = VoltrayParser
 
+    class Tokenizer(Spark.Tokenizer):
+        """Tokens of the text; ``X'1F'`` is a name and a string, which the grammar of expressions puts together."""
+
+        HEX_STRINGS = []  # noqa: RUF012
+
     def tokenize(self, sql: str, *args: object, **kwargs: object) -> list[Token]:
         """Tokens of the text, numbers with a suffix joined to one token each."""
-        return _joined(_joined_strings(super().tokenize(sql), sql))
+        tokens = _joined_strings(super().tokenize(sql), sql)
+        if current_options().double_quoted_identifiers:
+            tokens = [_identifier(t) if t.token_type == TokenType.STRING and sql[t.start] == '"' else t for t in tokens]
+        return _joined(tokens)
 
 
 def _names_window(following: list[Token]) -> bool:
@@ -162,7 +114,7 @@ def _joined(tokens: list[Token]) -> list[Token]:
             joined.append(token)
             position += 1
         elif _are_adjacent([token, *following], TokenType.GT):
-            joined.append(_token(TokenType.DHASH_ARROW, ">>>", token, following[1]))
+            joined.append(_token(UNSIGNED_SHIFT, ">>>", token, following[1]))
             position += 3
         else:
             joined.append(token)
@@ -182,6 +134,10 @@ def _joined_strings(tokens: list[Token], sql: str) -> list[Token]:
         else:
             joined.append(token)
     return joined
+
+
+def _identifier(string: Token) -> Token:
+    return _token(TokenType.IDENTIFIER, string.text, string, string)
 
 
 def _token(kind: TokenType, text: str, first: Token, last: Token) -> Token:

@@ -403,7 +403,7 @@ def _argument(node: exp.Expression, text: SqlText) -> Expression:
             "table_argument",
             text.query(node.this),
             partition_by=convert_all(node.args["partition_by"], text),
-            order_by=tuple([_order(o, text) for o in node.args["order_by"]]),
+            order_by=tuple([order(o, text) for o in node.args["order_by"]]),
             with_single_partition=node.args["single"],
             origin=text.origin(node),
         )

@@ -27,6 +27,9 @@ from voltray.executors.operators.python import (
     compile_map_cogroups_in_python,
     compile_map_groups_in_python,
     compile_map_in_python,
+    compile_python_planning,
+    compile_python_scan,
+    compile_table_function_in_python,
 )
 from voltray.executors.operators.range_scan import compile_range_scan
 from voltray.executors.operators.recursion import compile_recursion, compile_recursion_read
@@ -69,6 +72,9 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.Deduplicate: compile_deduplicate,
     operators.ShowString: compile_show_string,
     operators.MapInPython: compile_map_in_python,
+    operators.TableFunctionInPython: compile_table_function_in_python,
+    operators.PythonPlanning: compile_python_planning,
+    operators.PythonScan: compile_python_scan,
     operators.MapGroupsInPython: compile_map_groups_in_python,
     operators.MapCogroupsInPython: compile_map_cogroups_in_python,
     operators.AggregateInPython: compile_aggregate_in_python,

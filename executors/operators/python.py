@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from voltray.executors.operators.task import TaskContext
-from voltray.executors.python.maps import aggregate_groups, map_cogroups, map_groups, map_partition
+from voltray.executors.operators.task import ONE_ROW_COLUMN, TaskContext
+from voltray.executors.python.maps import aggregate_groups, map_cogroups, map_groups, map_partition, scan_partitions
+from voltray.executors.python.planning import reply_to
+from voltray.executors.python.tables import table_rows
 from voltray.proto.expressions import AggregateCall, Attribute
-from voltray.proto.operators import AggregateInPython, MapCogroupsInPython, MapGroupsInPython, MapInPython
+from voltray.proto.operators import (
+    AggregateInPython,
+    MapCogroupsInPython,
+    MapGroupsInPython,
+    MapInPython,
+    PythonPlanning,
+    PythonScan,
+    TableFunctionInPython,
+)
 from voltray.proto.types import carrier
 
 Children = tuple[pl.LazyFrame, ...]
@@ -24,6 +34,38 @@ def compile_map_in_python(operator: MapInPython, children: Children, task: TaskC
         return map_partition(operator.call, operator.inputs, operator.attributes, frame, task.evaluation)
 
     return children[0].map_batches(run, schema=_schema(operator.attributes))
+
+
+def compile_table_function_in_python(
+    operator: TableFunctionInPython, children: Children, task: TaskContext
+) -> pl.LazyFrame:
+    """Each row beside those made of it."""
+
+    def run(frame: pl.DataFrame) -> pl.DataFrame:
+        return table_rows(operator, frame, task.evaluation)
+
+    outputs = (*operator.child_output, *operator.attributes)
+    schema = _schema(outputs) if outputs else {ONE_ROW_COLUMN: pl.Null()}
+    return children[0].map_batches(run, schema=schema)
+
+
+def compile_python_planning(operator: PythonPlanning, children: Children, task: TaskContext) -> pl.LazyFrame:
+    """One cell: the reply."""
+    (column,) = operator.attributes
+
+    def run(frame: pl.DataFrame) -> pl.DataFrame:
+        return pl.DataFrame({column.column: [reply_to(operator.request, operator.python_version, task.evaluation)]})
+
+    return pl.LazyFrame({ONE_ROW_COLUMN: [None]}).map_batches(run, schema=_schema(operator.attributes))
+
+
+def compile_python_scan(operator: PythonScan, children: Children, task: TaskContext) -> pl.LazyFrame:
+    """The rows of each partition in turn."""
+
+    def run(frame: pl.DataFrame) -> pl.DataFrame:
+        return scan_partitions(operator, task.evaluation)
+
+    return pl.LazyFrame({ONE_ROW_COLUMN: [None]}).map_batches(run, schema=_schema(operator.attributes))
 
 
 def compile_map_groups_in_python(operator: MapGroupsInPython, children: Children, task: TaskContext) -> pl.LazyFrame:

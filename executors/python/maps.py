@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import BinaryIO
 
 import polars as pl
@@ -14,8 +12,9 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.python import protocol
 from voltray.executors.python.pool import POOL
 from voltray.executors.python.protocol import WorkerFunction
-from voltray.executors.python.udf import argument_schema, batch_rows, carried, record_batch, worker_task
+from voltray.executors.python.udf import batch_rows, carried, record_batch, worker_task
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, PythonCall
+from voltray.proto.operators import PythonScan
 from voltray.proto.types import StructField, StructType, carrier
 
 _STRUCT_INPUT = frozenset((protocol.GROUPED_MAP_ARROW, protocol.GROUPED_MAP_ARROW_ITER))
@@ -51,8 +50,6 @@ def map_partition(
     context: EvaluationContext,
 ) -> pl.DataFrame:
     """The rows that a function makes of all rows, which it gets as batches."""
-    if call.eval_type == protocol.TABLE:
-        return table_rows(call, inputs, outputs, frame, context)
     batch = _in_struct(batch_of(frame, inputs, context.time_zone))
     step = batch_rows(context)
 
@@ -66,25 +63,19 @@ def map_partition(
     return _rows(call, function, schema_of(inputs), write, outputs, context)
 
 
-def table_rows(
-    call: PythonCall,
-    inputs: Sequence[Attribute],
-    outputs: Sequence[Attribute],
-    frame: pl.DataFrame,
-    context: EvaluationContext,
-) -> pl.DataFrame:
-    """The rows that a table function makes of its arguments' rows."""
-    schema = argument_schema([a.dtype for a in inputs])
-    described = {"inputs": [a.dtype.json() for a in inputs], "results": [call.dtype.json()], "table": True}
-    columns = [frame.get_column(a.column) for a in inputs]
-    batch = record_batch(columns, schema, "UTC", frame.height).replace_schema_metadata({"spark": json.dumps(described)})
+def scan_partitions(operator: PythonScan, context: EvaluationContext) -> pl.DataFrame:
+    """The rows of a data source's partitions; each is read by one run of the function."""
+    frames: list[pl.DataFrame] = []
+    for partition in operator.partitions:
+        batch = _in_struct(pa.RecordBatch.from_arrays([pa.array([partition], pa.binary())], names=["partition"]))
 
-    def write(sink: BinaryIO) -> None:
-        write_group(sink, batch)
-        sink.write(protocol.end_of_input())
+        def write(sink: BinaryIO, batch: pa.RecordBatch = batch) -> None:
+            write_group(sink, batch)
+            sink.write(protocol.end_of_input())
 
-    function = WorkerFunction((call.command,), tuple(range(len(inputs))), call.arg_names)
-    return _rows(call, function, schema, write, outputs, context)
+        function = WorkerFunction((operator.call.command,), (0,))
+        frames.append(_rows(operator.call, function, StructType([]), write, operator.attributes, context))
+    return pl.concat(frames) if frames else empty_frame(operator.attributes)
 
 
 def map_groups(
@@ -222,8 +213,6 @@ def _rows(
     context: EvaluationContext,
 ) -> pl.DataFrame:
     task = worker_task(call.eval_type, call.python_version, (function,), context, schema)
-    if call.eval_type == protocol.TABLE:
-        task = replace(task, table_function=(call.dtype.json(), call.name))
     frames = list(_frames(POOL.run(context.session_id, context.query_id, task, write), outputs))
     return pl.concat(frames) if frames else empty_frame(outputs)
 

@@ -20,7 +20,8 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from voltray.executors.python.files import FILES, SessionFiles, SessionFolder
-from voltray.executors.python.protocol import WorkerTask, header, read_results
+from voltray.executors.python.planning_protocol import PlanningTask
+from voltray.executors.python.protocol import WorkerTask, read_results
 from voltray.executors.python.workers import Factories, Worker, start_alone
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.session_files import PythonReport
@@ -79,7 +80,7 @@ class WorkerPool:
         self.starter.submit(self.factories.warm_up)
 
     def run(
-        self, session_id: str, query_id: str, task: WorkerTask, write: Callable[[BinaryIO], None]
+        self, session_id: str, query_id: str, task: WorkerTask | PlanningTask, write: Callable[[BinaryIO], None]
     ) -> Iterator[pa.RecordBatch]:
         """The batches that a task gives for the input that ``write`` sends."""
         confs = dict(task.confs)
@@ -92,7 +93,7 @@ class WorkerPool:
         try:
             placed = replace(task, files_folder=str(folder.files), includes=(*task.includes, *folder.includes))
             environment = _environment(session_id, confs, folder)
-            start = worker.prepare(environment, str(folder.files), self.limits.memory) + header(placed)
+            start = worker.prepare(environment, str(folder.files), self.limits.memory) + placed.encoded()
             writer = threading.Thread(target=_send, args=(worker, start, write), daemon=True)
             writer.start()
             clean = yield from read_results(worker.source, updates)

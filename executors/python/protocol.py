@@ -28,7 +28,7 @@ SCALAR_PANDAS_ITER, MAP_PANDAS_ITER, COGROUPED_MAP_PANDAS, MAP_ARROW_ITER = 204,
 GROUPED_MAP_ARROW, COGROUPED_MAP_ARROW = 209, 210
 GROUPED_MAP_ARROW_ITER, GROUPED_MAP_PANDAS_ITER = 215, 216
 SCALAR_ARROW, SCALAR_ARROW_ITER, GROUPED_AGG_ARROW, WINDOW_AGG_ARROW = 250, 251, 252, 253
-TABLE = 300
+TABLE, ARROW_OPTIMISED_TABLE, ARROW_TABLE = 300, 301, 302
 PROFILER_CONF = "spark.sql.pyspark.udf.profiler"
 _NAMED_ARGUMENTS = frozenset((100, 101, 200, 202, 203, 204, 250, 251, 252, 253))
 
@@ -44,6 +44,20 @@ class WorkerFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class TableFunctionTask:
+    """What else a function that makes tables must know."""
+
+    return_type: str
+    """Spark's JSON of its rows' type."""
+    name: str
+    partition_indexes: tuple[int, ...] = ()
+    """Which fields of the table argument's rows are its partitioning."""
+    analyze_result: bytes | None = None
+    table_offsets: tuple[int, ...] = ()
+    """Which arguments are tables."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerTask:
     """What a worker must know before its input."""
 
@@ -54,57 +68,63 @@ class WorkerTask:
     input_schema: str | None = None
     """Spark's JSON of the input's type, which Arrow-optimised functions want."""
     partition_id: int = 0
-    table_function: tuple[str, str] | None = None
-    """For a function that makes tables: Spark's JSON of its rows' type, and its name."""
+    table_function: TableFunctionTask | None = None
     files_folder: str = ""
     includes: tuple[str, ...] = ()
 
+    def encoded(self) -> bytes:
+        """All that comes before the input."""
+        return header(self)
 
-def _int(value: int) -> bytes:
+
+def encode_int(value: int) -> bytes:
+    """Four bytes."""
     return struct.pack("!i", value)
 
 
-def _text(value: str | bytes) -> bytes:
+def encode_text(value: str | bytes) -> bytes:
+    """Bytes after their number."""
     data = value.encode() if isinstance(value, str) else value
-    return _int(len(data)) + data
+    return encode_int(len(data)) + data
 
 
-def _bool(value: bool) -> bytes:
+def encode_bool(value: bool) -> bytes:
+    """One byte."""
     return struct.pack("!?", value)
 
 
 def header(task: WorkerTask) -> bytes:
     """Everything before the input: context, files, confs and functions."""
     parts = [
-        _int(task.partition_id),
-        _text(task.python_version),
-        _bool(False),  # no barrier
-        _int(0),
-        _int(task.partition_id),
-        _int(0),
+        encode_int(task.partition_id),
+        encode_text(task.python_version),
+        encode_bool(False),  # no barrier
+        encode_int(0),
+        encode_int(task.partition_id),
+        encode_int(0),
         struct.pack("!q", task.partition_id),
-        _int(1),
-        _int(0),  # resources
-        _int(0),  # local properties
-        _text(task.files_folder),
-        _int(len(task.includes)),
-        *[_text(i) for i in task.includes],
-        _bool(False),
-        _int(0),  # broadcasts
-        _int(task.eval_type),
+        encode_int(1),
+        encode_int(0),  # resources
+        encode_int(0),  # local properties
+        encode_text(task.files_folder),
+        encode_int(len(task.includes)),
+        *[encode_text(i) for i in task.includes],
+        encode_bool(False),
+        encode_int(0),  # broadcasts
+        encode_int(task.eval_type),
     ]
     if task.table_function is not None:
-        return b"".join(parts) + _table_function(task.functions[0], *task.table_function)
+        return b"".join(parts) + _table_function(task, task.table_function)
     if task.eval_type != BATCHED:
-        parts.append(_int(len(task.confs)))
-        parts.extend(_text(k) + _text(v) for k, v in task.confs)
+        parts.append(encode_int(len(task.confs)))
+        parts.extend(encode_text(k) + encode_text(v) for k, v in task.confs)
         if task.eval_type == ARROW_BATCHED:
-            parts.append(_text(task.input_schema or "{}"))
+            parts.append(encode_text(task.input_schema or "{}"))
     profiler = dict(task.confs).get(PROFILER_CONF, "")
-    parts.append(_bool(bool(profiler)))
+    parts.append(encode_bool(bool(profiler)))
     if profiler:
-        parts.append(_text(profiler))
-    parts.append(_int(len(task.functions)))
+        parts.append(encode_text(profiler))
+    parts.append(encode_int(len(task.functions)))
     for function in task.functions:
         parts.append(_function(function, task.eval_type))
         if profiler:
@@ -118,38 +138,53 @@ def profile_id(function: WorkerFunction) -> int:
 
 
 def _function(function: WorkerFunction, eval_type: int) -> bytes:
-    parts = [_int(len(function.offsets))]
+    parts = [encode_int(len(function.offsets))]
     names = function.names or (None,) * len(function.offsets)
     for offset, name in zip(function.offsets, names, strict=True):
-        parts.append(_int(offset))
+        parts.append(encode_int(offset))
         if eval_type in _NAMED_ARGUMENTS:
-            parts.append(_bool(name is not None))
+            parts.append(encode_bool(name is not None))
             if name is not None:
-                parts.append(_text(name))
-    parts.append(_int(len(function.commands)))
-    parts.extend(_text(c) for c in function.commands)
+                parts.append(encode_text(name))
+    parts.append(encode_int(len(function.commands)))
+    parts.extend(encode_text(c) for c in function.commands)
     return b"".join(parts)
 
 
-def _table_function(function: WorkerFunction, return_type: str, name: str) -> bytes:
-    parts = [_int(len(function.offsets))]
+def _table_function(task: WorkerTask, table: TableFunctionTask) -> bytes:
+    function = task.functions[0]
+    parts: list[bytes] = []
+    if task.eval_type != TABLE:
+        parts.append(encode_int(len(task.confs)))
+        parts.extend(encode_text(k) + encode_text(v) for k, v in task.confs)
+    if task.eval_type == ARROW_OPTIMISED_TABLE:
+        parts.append(encode_text(task.input_schema or "{}"))
+    if task.eval_type == ARROW_TABLE:
+        parts.append(encode_int(len(table.table_offsets)))
+        parts.extend(encode_int(o) for o in table.table_offsets)
+    parts.append(encode_int(len(function.offsets)))
     names = function.names or (None,) * len(function.offsets)
     for offset, keyword in zip(function.offsets, names, strict=True):
-        parts.extend((_int(offset), _bool(keyword is not None)))
+        parts.extend((encode_int(offset), encode_bool(keyword is not None)))
         if keyword is not None:
-            parts.append(_text(keyword))
-    parts.extend((_int(0), _bool(False), _text(function.commands[0]), _text(return_type), _text(name)))
+            parts.append(encode_text(keyword))
+    parts.append(encode_int(len(table.partition_indexes)))
+    parts.extend(encode_int(i) for i in table.partition_indexes)
+    parts.append(encode_bool(table.analyze_result is not None))
+    if table.analyze_result is not None:
+        parts.append(encode_text(table.analyze_result))
+    parts.extend((encode_text(function.commands[0]), encode_text(table.return_type), encode_text(table.name)))
     return b"".join(parts)
 
 
 def end_of_input() -> bytes:
     """What follows the input."""
-    return _int(END_OF_STREAM)
+    return encode_int(END_OF_STREAM)
 
 
 def group_of(frames: int) -> bytes:
     """What precedes the Arrow streams of one group; 0 ends the groups."""
-    return _int(frames)
+    return encode_int(frames)
 
 
 def read_results(source: BinaryIO, updates: list[bytes] | None = None) -> Generator[pa.RecordBatch, None, bool]:

@@ -8,6 +8,8 @@ the executor, which thus unpickles nothing.
 from __future__ import annotations
 
 import datetime
+import importlib
+import io
 import json
 import os
 import traceback
@@ -18,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyspark
 from pyspark import worker
-from pyspark.serializers import SpecialLengths, write_int, write_with_length
+from pyspark.serializers import SpecialLengths, UTF8Deserializer, read_int, write_int, write_with_length
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
@@ -319,19 +321,28 @@ class ArrowRows:
         writer.close()
 
     def _single_rows(self, rows: Iterable[Any]) -> Iterator[Any]:
-        for row in rows:
+        for number, row in enumerate(rows):
             if self.makes_tables:
-                yield from row
+                yield from ((number, made) for made in row)
             else:
                 yield row
 
     def _batch(self, rows: list[Any]) -> pa.RecordBatch:
+        if self.makes_tables:
+            # Beside each row stands which row of the input it was made of.
+            numbers = pa.array([number for number, _ in rows], pa.int64())
+            made = self._columns([row for _, row in rows])
+            return pa.RecordBatch.from_arrays([*made, numbers], names=["_0", "_1"])
+        arrays = self._columns(rows)
+        return pa.RecordBatch.from_arrays(arrays, names=[f"_{i}" for i in range(len(arrays))])
+
+    def _columns(self, rows: list[Any]) -> list[pa.Array]:
         columns = [rows] if len(self.results) == 1 else [[row[i] for row in rows] for i in range(len(self.results))]
         arrays = []
         for column, dtype in zip(columns, self.results, strict=True):
             convert = output_converter(dtype)
             arrays.append(cells_to_arrow([None if c is None else convert(c) for c in column], dtype))
-        return pa.RecordBatch.from_arrays(arrays, names=[f"_{i}" for i in range(len(arrays))])
+        return arrays
 
 
 def worker_type(text: str) -> DataType:
@@ -360,13 +371,38 @@ def report_exception(error: BaseException, outfile: Any, hide_traceback: bool | 
 
 
 def run_task(file: Any) -> None:
-    """Run one task that the executor sends."""
+    """Run one task that the executor sends, or answer a question before a query runs."""
     try:
-        worker.main(file, file)
+        # The number of a task's partition is never negative.
+        if file.peek(1)[:1] == b"\xff":
+            run_planning(file)
+        else:
+            worker.main(file, file)
     except SystemExit:
         file.flush()
         os._exit(1)
     file.flush()
+
+
+def run_planning(file: Any) -> None:
+    """Run one of Spark's planning modules; what it writes goes out as one cell, its exception as a task's would."""
+    read_int(file)
+    name = UTF8Deserializer().loads(file)
+    module = importlib.import_module(f"pyspark.sql.worker.{name}")
+    setattr(module, "handle_worker_exception", report_exception)  # noqa: B010
+    written = io.BytesIO()
+    try:
+        module.main(file, written)
+    except SystemExit:
+        file.write(written.getvalue())
+        raise
+    batch = pa.RecordBatch.from_arrays([pa.array([written.getvalue()], pa.binary())], names=["reply"])
+    write_int(SpecialLengths.START_ARROW_STREAM, file)
+    with pa.ipc.new_stream(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    write_int(SpecialLengths.END_OF_DATA_SECTION, file)
+    write_int(0, file)  # no accumulators
+    write_int(SpecialLengths.END_OF_STREAM, file)
 
 
 def install() -> None:

@@ -36,7 +36,7 @@ def resolve_subquery(expression: UnresolvedSubquery, resolver: ExpressionResolve
     """A scalar, EXISTS or IN subquery."""
     if expression.kind == "table_argument":
         raise unsupported("a table argument outside a table function", expression.origin)
-    resolved = _plan(expression, resolver)
+    resolved = subquery_plan(expression, resolver)
     if expression.kind == "exists":
         return Typed(ExistsSubquery(resolved.plan), called("exists", _outer_names(resolved.plan)))
     if expression.kind == "in":
@@ -61,7 +61,8 @@ def _outer_names(plan: logical.LogicalPlan) -> list[str]:
     return names
 
 
-def _plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) -> Resolved:
+def subquery_plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) -> Resolved:
+    """The plan of a subquery, within the query around it."""
     analysis = resolver.analysis
     relation = expression.plan
     if relation is None:
@@ -69,8 +70,8 @@ def _plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) -> Resol
         relation = analysis.references.get(expression.plan_id)
         if relation is None:
             raise analysis_error("INTERNAL_ERROR", expression.origin, message=f"no relation {expression.plan_id}")
-    further = [o for o in analysis.outer if not o.parameters]
-    inner = replace(analysis, outer=(replace(resolver, lateral=None), *further), windows={})
+    # As in Spark, a subquery sees the query right around it and none further out.
+    inner = replace(analysis, outer=(replace(resolver, lateral=None),), windows={})
     return inner.relation(relation)
 
 

@@ -22,6 +22,7 @@ from voltray.driver.analysis.relations import (
     sort,
     statistics,
     streaming,
+    table_function,
     tables,
     to_schema,
     transpose,
@@ -91,7 +92,7 @@ RELATIONS: Mapping[type, RelationHandler] = {
     r.ShowString: show.resolve_show_string,
     r.HtmlString: show.resolve_html_string,
     r.MapInPython: python.resolve_map_in_python,
-    r.PythonTableFunction: python.resolve_python_table_function,
+    r.PythonTableFunction: table_function.resolve_python_table_function,
     r.MapGroups: python.resolve_map_groups,
     r.MapCogroups: python.resolve_map_cogroups,
 }

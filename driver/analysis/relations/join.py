@@ -26,6 +26,7 @@ _HINTS = {
     "SHUFFLE_MERGE": "merge", "MERGEJOIN": "merge", "SHUFFLE_HASH": "shuffle_hash",
     "SHUFFLE_REPLICATE_NL": "replicate",
 }  # fmt: skip
+_ARROW_TABLE = 302
 
 
 def resolve_join(relation: r.Join, analysis: Analysis) -> Resolved:
@@ -54,8 +55,13 @@ def _hint(relation: r.Join) -> str:
 def _right_side(relation: r.Join, left: Resolved, analysis: Analysis) -> Resolved:
     if not relation.lateral:
         return analysis.relation(relation.right)
-    inner = replace(analysis, outer=(analysis.over(left.scope), *analysis.outer))
-    return inner.relation(relation.right)
+    parameters = [o for o in analysis.outer if o.parameters]
+    inner = replace(analysis, outer=(analysis.over(left.scope), *parameters))
+    right = inner.relation(relation.right)
+    made = (n for n in logical.walk(right.plan) if isinstance(n, logical.TableFunctionInPython))
+    if any(n.call.eval_type == _ARROW_TABLE for n in made):
+        raise analysis_error("LATERAL_JOIN_WITH_ARROW_UDTF_UNSUPPORTED", relation.origin)
+    return right
 
 
 def _fitting(attributes: tuple[Attribute, ...], nullable: bool) -> tuple[Attribute, ...]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.errors import unsupported
 from voltray.driver.analysis.python_functions import output_type
 from voltray.driver.analysis.scope import Resolved, leaf_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.expressions import NamedArgument, PythonFunction, UnresolvedSubquery
+from voltray.driver.plan.expressions import PythonFunction
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.proto.expressions import Alias, Attribute, Expression, PythonCall, new_id, to_attribute
 from voltray.proto.types import StructField, StructType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
-
-_TABLE = 300
 
 
 def _function(
@@ -50,24 +46,6 @@ def resolve_map_in_python(relation: r.MapInPython, analysis: Analysis) -> Resolv
     child = analysis.relation(relation.child)
     call, attributes = _function(relation.function, child, analysis)
     return leaf_scope(logical.MapInPython(child.plan, call, child.scope.attributes, attributes))
-
-
-def resolve_python_table_function(relation: r.PythonTableFunction, analysis: Analysis) -> Resolved:
-    """A user's table function on constants."""
-    function = relation.function
-    if function.eval_type != _TABLE or not isinstance(function.output_type, StructType | str):
-        raise unsupported(f"the Python table function {function.name} of this kind", relation.origin)
-    source = leaf_scope(logical.OneRow())
-    resolver = analysis.over(source.scope)
-    given = [a.value if isinstance(a, NamedArgument) else a for a in function.args]
-    if any(isinstance(a, UnresolvedSubquery) for a in given):
-        raise unsupported(f"a table as an argument of {function.name}", relation.origin)
-    names = tuple([a.name if isinstance(a, NamedArgument) else None for a in function.args])
-    arguments = tuple([Alias(resolver.resolve(a).expression, f"_{i}", new_id()) for i, a in enumerate(given)])
-    call, attributes = _function(function, source, analysis)
-    inputs = tuple([to_attribute(a) for a in arguments])
-    plan = logical.Project(source.plan, arguments) if arguments else source.plan
-    return leaf_scope(logical.MapInPython(plan, replace(call, arg_names=names), inputs, attributes))
 
 
 def resolve_map_groups(relation: r.MapGroups, analysis: Analysis) -> Resolved:
