@@ -34,10 +34,26 @@ def join_keys(condition: Expression | None, left: tuple[Attribute, ...], right: 
             rest.append(part)
         else:
             pairs.append(pair)
+    pairs = _once(pairs)
     left_keys, left_added = _as_columns([p[0] for p in pairs])
     right_keys, right_added = _as_columns([p[1] for p in pairs])
     null_safe = tuple([p[2] for p in pairs])
     return JoinKeys(left_keys, right_keys, null_safe, left_added, right_added, conjunction(rest))
+
+
+def _once(pairs: list[tuple[Expression, Expression, bool]]) -> list[tuple[Expression, Expression, bool]]:
+    """Each pair once; where it is compared both ways, NULL does not equal NULL."""
+    null_safe: dict[tuple[int, int], bool] = {}
+    kept: list[tuple[Expression, Expression, bool]] = []
+    for left, right, is_safe in pairs:
+        if isinstance(left, Attribute) and isinstance(right, Attribute):
+            key = (left.expr_id, right.expr_id)
+            if key in null_safe:
+                null_safe[key] = null_safe[key] and is_safe
+                continue
+            null_safe[key] = is_safe
+        kept.append((left, right, is_safe))
+    return [(a, b, null_safe.get((getattr(a, "expr_id", -1), getattr(b, "expr_id", -1)), s)) for a, b, s in kept]
 
 
 def _ids(attributes: Iterable[Attribute]) -> frozenset[int]:
