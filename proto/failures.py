@@ -36,6 +36,7 @@ class ErrorKind(Enum):
     FILE_NOT_FOUND = "org.apache.spark.SparkFileNotFoundException"
     SECURITY = "org.apache.spark.SparkSecurityException"
     SQL = "org.apache.spark.SparkSQLException"
+    STREAMING_QUERY = "org.apache.spark.sql.streaming.StreamingQueryException"
     PYTHON = "org.apache.spark.api.python.PythonException"
     SPARK = "org.apache.spark.SparkException"
     INVALID_PLAN = "org.apache.spark.sql.connect.common.InvalidPlanInput"

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 from pyspark.sql.connect.proto import base_pb2, relations_pb2
@@ -19,8 +20,10 @@ from voltray.driver.connect.confs import TIME_ZONE
 from voltray.driver.connect.errors import ErrorStore, invalid_plan
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.operations import Operation, OperationRegistry
+from voltray.driver.connect.threads import start_deep_thread
 from voltray.driver.plan.relations import LocalRelation
 from voltray.driver.plan.streaming import refuse_streams
+from voltray.driver.streaming.manager import StreamingManager
 from voltray.executors.functions.evaluation import EvaluationContext
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from voltray.driver.connect.backend import Backend
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.driver.plan.relations import CachedLocalRelation, NamedTable, Relation
-    from voltray.driver.scheduler.query import ObservedMetrics, QueryRun, ResultBatch, StageProgress
+    from voltray.driver.scheduler.query import ObservedMetrics, QueryRun, QueryScheduler, ResultBatch, StageProgress
     from voltray.proto.expressions import Expression
     from voltray.proto.types import DataType
 
@@ -91,7 +94,9 @@ class Session:
         self.confs: SessionConf = SessionConf(backend.server_confs) if source is None else source.confs.copy()
         self.artifacts: ArtifactStore = ArtifactStore() if source is None else source.artifacts.copy()
         self.caches = SessionCaches(backend)
+        self.streams: StreamingManager = StreamingManager(self, start_deep_thread)
         self._variables: dict[str, Any] = {} if source is None else dict(source._variables)
+        self._variable_defaults: dict[str, Expression] = {} if source is None else dict(source._variable_defaults)
         self._functions: dict[str, Any] = {} if source is None else dict(source._functions)
         self._remote_relations: dict[str, LogicalPlan] = {}
         self._lock = threading.Lock()
@@ -129,11 +134,23 @@ class Session:
         """SQL session variables."""
         return self._variables
 
-    def set_variable(self, name: str, value: Any | None) -> None:
-        """Give a session variable a value, or remove it with None."""
+    def set_variable(self, name: str, value: Any | None, default: Expression | None = None) -> None:
+        """Give a session variable a value (and, where it is new, its default), or remove it with None."""
         with self._lock:
             changed = {**self._variables, name.lower(): value}
             self._variables = {k: v for k, v in changed.items() if v is not None}
+            if default is not None:
+                self._variable_defaults = {**self._variable_defaults, name.lower(): default}
+
+    def variable_key(self, parts: tuple[str, ...]) -> str | None:
+        """Under which key a name's variable would be kept, or None where a name can mean none."""
+        from voltray.driver.connect.statements.variables import session_variable_key
+
+        return session_variable_key(parts)
+
+    def variable_default(self, key: str) -> Expression:
+        """What DEFAULT means for a variable."""
+        return self._variable_defaults[key]
 
     def conf(self, key: str) -> str:
         """A conf's value, or its default."""
@@ -214,6 +231,18 @@ class Session:
         """A schema as text."""
         return self.backend.parse_schema(text)
 
+    @property
+    def scheduler(self) -> QueryScheduler:
+        """What runs plans."""
+        return self.backend.scheduler
+
+    @property
+    def connect_url(self) -> str:
+        """Where a process on this machine finds this very session."""
+        settings = self.backend.settings
+        host = settings.host if settings.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
+        return f"sc://{host}:{settings.port}/;session_id={self.key.session_id};user_id={quote(self.key.user_id)}"
+
     # The way of a query.
 
     def analyze_message(self, message: relations_pb2.Relation) -> LogicalPlan:
@@ -224,7 +253,10 @@ class Session:
 
     def analyze(self, relation: Relation) -> LogicalPlan:
         """A relation as a resolved plan."""
-        return self.backend.analyze(relation, self)
+        from voltray.driver.sql.options import parsing_for
+
+        with parsing_for(self.conf):
+            return self.backend.analyze(relation, self)
 
     def optimize(self, plan: LogicalPlan, operation: Operation | None = None) -> LogicalPlan:
         """A resolved plan as it is to be run, over cached data where there is some.
@@ -320,6 +352,7 @@ class Session:
 
     def close(self) -> None:
         """Stop what runs and let everything go."""
+        self.streams.close()
         for operation in self.operations.all():
             operation.cancel("The session was closed.")
             self.operations.remove(operation)

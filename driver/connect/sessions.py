@@ -113,7 +113,8 @@ class Sessions:
     def _maintain(self, session: Session) -> None:
         session.operations.remove_abandoned(ABANDONED_SECONDS)
         idle = time.monotonic() - session.last_used
-        if self._idle_timeout and idle > self._idle_timeout and not session.operations.running():
+        is_at_work = session.operations.running() or session.streams.active()
+        if self._idle_timeout and idle > self._idle_timeout and not is_at_work:
             logger.info("session %s of user %r closed: idle for %.0f s", session.key.session_id, session.user, idle)
             self.release(session.key, allow_reconnect=False)
 

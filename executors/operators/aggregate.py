@@ -68,7 +68,7 @@ class PreparedAggregate:
 
 def compile_aggregate(operator: Aggregate, children: tuple[pl.LazyFrame, ...], task: TaskContext) -> pl.LazyFrame:
     """Arguments as columns, one Polars group-by, and the values of its buffers."""
-    collects = operator.mode is not AggregateMode.FINAL
+    collects = operator.mode in (AggregateMode.WHOLE, AggregateMode.PARTIAL)
     frame = with_comparable_maps(children[0], operator.groups)
     prepared = [prepare(alias, task.evaluation, collects=collects) for alias in operator.aggregates]
     columns = [c for p in prepared for c in p.columns]
@@ -76,7 +76,7 @@ def compile_aggregate(operator: Aggregate, children: tuple[pl.LazyFrame, ...], t
         frame = frame.with_columns(columns)
     groups = names_of(operator.groups)
     grouped = gathered(frame, groups, prepared, merging=not collects)
-    if operator.mode is AggregateMode.PARTIAL:
+    if operator.mode in (AggregateMode.PARTIAL, AggregateMode.MERGE):
         return grouped
     keys = [_normalised(a) for a in {a.column: a for a in operator.groups}.values()]
     if not keys and not prepared:

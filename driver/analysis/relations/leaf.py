@@ -63,7 +63,11 @@ def resolve_catalog_relation(relation: r.CatalogRelation, analysis: Analysis) ->
 
 
 def resolve_data_source(relation: r.DataSource, analysis: Analysis) -> Resolved:
-    """Files."""
+    """Files, or a stream."""
+    if relation.is_streaming:
+        from voltray.driver.analysis.relations.streaming import resolve_stream
+
+        return resolve_stream(relation, analysis)
     from voltray.driver.catalog.file_relation import resolve_data_source
 
     return scan_scope(resolve_data_source(relation, analysis.environment))

@@ -9,6 +9,7 @@ from pyspark.sql.connect.proto import base_pb2
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.plans import relation_of
 from voltray.driver.plan.logical import CachedData, LogicalPlan, walk
+from voltray.driver.plan.streaming import is_streaming
 from voltray.driver.plan.text import plan_text, schema_line
 from voltray.driver.planning.statistics import input_bytes
 
@@ -33,6 +34,9 @@ def explain_text(session: Session, relation: Relation, mode: int) -> str:
     There is no generated code: that mode shows the plans that there are. Costs are the bytes that a node's inputs have.
     """
     plan = session.analyze(relation)
+    if is_streaming(plan):
+        # Nothing is planned before a batch is there.
+        return f"== Physical Plan ==\n{plan_text(plan)}\n\n"
     optimized = session.optimize(plan)
     physical = session.backend.scheduler.explain(optimized, session.evaluation_context())
     shown = f"== Physical Plan ==\n{physical.rstrip()}\n"

@@ -8,6 +8,7 @@ from pyspark.sql.connect.proto import base_pb2
 
 from voltray.driver.connect.analyze.plan import analyzed
 from voltray.driver.plan.logical import FileScan, LocalData, walk
+from voltray.driver.plan.streaming import is_streaming as reads_stream
 
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
@@ -35,9 +36,8 @@ def is_local(
 def is_streaming(
     session: Session, request: base_pb2.AnalyzePlanRequest.IsStreaming, response: base_pb2.AnalyzePlanResponse
 ) -> None:
-    """Answer whether the plan reads a stream: analysis refuses those, so it does not."""
-    analyzed(session, request.plan)
-    response.is_streaming.is_streaming = False
+    """Answer whether the plan reads a stream."""
+    response.is_streaming.is_streaming = reads_stream(analyzed(session, request.plan))
 
 
 def input_files(

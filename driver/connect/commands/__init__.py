@@ -13,6 +13,7 @@ from voltray.driver.connect.commands.create_view import create_view
 from voltray.driver.connect.commands.functions import register_function, register_table_function
 from voltray.driver.connect.commands.resources import create_resource_profile, get_resources
 from voltray.driver.connect.commands.sql import run_sql_command
+from voltray.driver.connect.commands.streaming import ask_manager, ask_query, serve_listeners, start_stream
 from voltray.driver.connect.commands.write import write
 from voltray.driver.connect.commands.write_v2 import write_v2
 from voltray.driver.connect.errors import invalid_plan, unsupported_operation
@@ -35,14 +36,13 @@ COMMANDS: dict[str, Handler] = {
     "create_resource_profile_command": create_resource_profile,
     "checkpoint_command": checkpoint,
     "remove_cached_remote_relation_command": remove_checkpoint,
+    "write_stream_operation_start": start_stream,
+    "streaming_query_command": ask_query,
+    "streaming_query_manager_command": ask_manager,
+    "streaming_query_listener_bus_command": serve_listeners,
 }
 
-_STREAMING = "structured streaming is not supported"
 UNSUPPORTED: dict[str, str] = {
-    "write_stream_operation_start": _STREAMING,
-    "streaming_query_command": _STREAMING,
-    "streaming_query_manager_command": _STREAMING,
-    "streaming_query_listener_bus_command": _STREAMING,
     "register_data_source": "Python data sources are not there yet",
     "merge_into_table_command": "tables that can be updated in place are not there yet",
     "ml_command": "Spark ML is not supported",

@@ -480,6 +480,11 @@ def _co_group_map(message: Message) -> r.Relation:
     )
 
 
+def _with_watermark(message: Message) -> r.Relation:
+    field = message.with_watermark
+    return r.WithWatermark(relation_from_message(field.input), field.event_time, field.delay_threshold)
+
+
 READERS: dict[str, Reader] = {
     "read": _read,
     "project": _project,
@@ -526,12 +531,12 @@ READERS: dict[str, Reader] = {
     "group_map": _group_map,
     "common_inline_user_defined_table_function": _python_table_function,
     "co_group_map": _co_group_map,
+    "with_watermark": _with_watermark,
     **{name: _statistic_reader(name) for name in statistics.READERS},
 }
 
 UNSUPPORTED: dict[str, str] = {
     "common_inline_user_defined_data_source": "Python data sources are not there yet",
-    "with_watermark": "structured streaming is not supported",
     "apply_in_pandas_with_state": "structured streaming is not supported",
     "ml_relation": "Spark ML is not supported",
     "extension": "extensions are classes of a JVM",
