@@ -138,6 +138,10 @@ class WorkerPool:
         self.factories.end()
         self.files.end()
 
+    def busy_for(self, query_id: str) -> int:
+        """Number of workers that a query has at work."""
+        return len(self.busy.get(query_id, ()))
+
     def process_ids(self) -> tuple[int, ...]:
         """The process ids of all workers."""
         with self.lock:

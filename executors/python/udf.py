@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.python import protocol
+from voltray.executors.python.parts import BATCH_ROWS_CONF, DEFAULT_BATCH_ROWS, in_parallel, parts_of, rows_of_batch
 from voltray.executors.python.pool import POOL
 from voltray.executors.python.protocol import WorkerFunction, WorkerTask
 from voltray.executors.results import exact_array
@@ -20,8 +21,6 @@ from voltray.proto.types import DataType, StructField, StructType, arrow_schema,
 
 _CHAINABLE = frozenset((protocol.BATCHED, protocol.ARROW_BATCHED, protocol.SCALAR_PANDAS, protocol.SCALAR_ARROW))
 _NEWEST = pl.CompatLevel.newest()
-BATCH_ROWS_CONF = "spark.sql.execution.arrow.maxRecordsPerBatch"
-DEFAULT_BATCH_ROWS = 10_000
 
 
 def python_column(
@@ -85,15 +84,18 @@ def evaluate(
     batch = record_batch(columns, schema, zone, length)
     if pickled:
         batch = batch.replace_schema_metadata(described)
-    step = batch_rows(context)
+    step = batch_rows(context) if pickled else rows_of_batch(batch, context)
 
-    def write(sink: BinaryIO) -> None:
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            for start in range(0, length, step):
-                writer.write_batch(batch.slice(start, step))
-        sink.write(protocol.end_of_input())
+    def run(first: int, rows: int) -> list[pa.RecordBatch]:
+        def write(sink: BinaryIO) -> None:
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                for start in range(first, first + rows, step):
+                    writer.write_batch(batch.slice(start, min(step, first + rows - start)))
+            sink.write(protocol.end_of_input())
 
-    batches = list(POOL.run(context.session_id, context.query_id, task, write))
+        return list(POOL.run(context.session_id, context.query_id, task, write))
+
+    batches = in_parallel(run, parts_of(length, pickled=pickled, busy=POOL.busy_for(context.query_id)))
     column = pa.chunked_array([b.column(0) for b in batches]) if batches else pa.chunked_array([], pa.null())
     return carried(column, call.dtype)
 

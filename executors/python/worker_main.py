@@ -40,6 +40,7 @@ def prepare() -> Any:
     """Import what tasks need; the module whose ``serve`` runs them."""
     sys.path.insert(0, HERE)
     try:
+        import worker_batched
         import worker_entry
     finally:
         sys.path.remove(HERE)
@@ -47,8 +48,9 @@ def prepare() -> Any:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     # Spark names the function that logs by the first frame below its own modules.
-    worker_entry.__name__ = "pyspark.worker_entry"
+    worker_entry.__name__ = worker_batched.__name__ = "pyspark.worker_entry"
     worker_entry.install()
+    worker_batched.install()
     _offer_spark_files()
     return worker_entry
 
