@@ -37,6 +37,7 @@ def create_table(
     properties: Pairs = (),
     comment: str | None = None,
     if_not_exists: bool = False,
+    clustering_columns: tuple[str, ...] = (),
 ) -> Table:
     """Make an empty managed table, or one over the files of a path; without a schema it is read off the files."""
     catalog: SessionCatalog = environment.catalog
@@ -75,6 +76,8 @@ def create_table(
         properties=properties,
         comment=comment,
         owner=environment.user,
+        clustering_columns=clustering_columns,
+        shown_provider=provider or "",
     )
     os.makedirs(location, exist_ok=True)
     if not catalog.store.create_table(table):
@@ -95,7 +98,7 @@ def drop_table(environment: Environment, parts: tuple[str, ...], *, if_exists: b
     if table is None:
         if if_exists:
             return
-        raise table_not_found(parts)
+        raise table_not_found((CATALOG_NAME, *catalog.qualified(parts)))
     if table.is_view and not view:
         raise spark_error("WRONG_COMMAND_FOR_OBJECT_TYPE", operation="DROP TABLE", requiredType="EXTERNAL or MANAGED",
                           objectName=".".join(table.identifier), foundType="VIEW", alternative="DROP VIEW")  # fmt: skip

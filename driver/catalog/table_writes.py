@@ -108,9 +108,10 @@ def _create_with(
         bucket_columns=request.bucket_columns,
         sort_columns=request.sort_columns,
         options=tuple((k, v) for k, v in request.options if k.lower() != "path"),
-        properties=properties,
-        comment=comment,
+        properties=properties or request.properties,
+        comment=comment if comment is not None else request.comment,
         owner=environment.user,
+        shown_provider=request.format or "",
     )
 
     def register() -> None:

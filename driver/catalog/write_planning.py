@@ -50,6 +50,8 @@ class WriteRequest:
     bucket_columns: tuple[str, ...] = ()
     sort_columns: tuple[str, ...] = ()
     clustering_columns: tuple[str, ...] = ()
+    properties: Pairs = ()
+    comment: str | None = None
 
     @property
     def save_mode(self) -> str:

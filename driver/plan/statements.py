@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voltray.driver.plan.relations import Relation
-from voltray.driver.plan.table_changes import Change, PartitionSpec
+from voltray.driver.plan.table_changes import Change, NewColumn, PartitionSpec
 from voltray.proto.expressions import Expression
 from voltray.proto.types import DataType, StructType
 
@@ -75,6 +75,7 @@ class CreateView(Statement):
     columns: tuple[tuple[str, str | None], ...] = ()
     comment: str | None = None
     properties: Options = ()
+    schema_mode: str = "COMPENSATION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,12 @@ class CreateTable(Statement):
     properties: Options = ()
     query: Relation | None = None
     like: Name | None = None
-    defaults: tuple[tuple[str, str], ...] = ()
+    columns: tuple[NewColumn, ...] = ()
+    sort_columns: tuple[str, ...] = ()
+    transforms: tuple[str, ...] = ()
+    clustering_columns: tuple[str, ...] = ()
+    hive: bool = False
+    """Whether it asks for a table of Hive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,15 @@ class Insert(Statement):
     columns: tuple[str, ...] = ()
     by_name: bool = False
     partition: tuple[tuple[str, Expression | None], ...] = ()
+    if_not_exists: bool = False
+    replace_where: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InsertAll(Statement):
+    """``FROM ... INSERT ... INSERT ...``: one after the other."""
+
+    inserts: tuple[Insert, ...]
 
 
 @dataclass(frozen=True, slots=True)

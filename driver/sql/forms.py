@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voltray.driver.plan import statements as s
-from voltray.driver.sql import alterations, utilities
+from voltray.driver.sql import alterations, creations, insertions, utilities
 from voltray.driver.sql.words import Words
 
 Reader = Callable[[Words], s.Statement]
@@ -20,6 +20,11 @@ _INVALID = (
 )  # fmt: skip
 
 FORMS: tuple[tuple[str, Reader], ...] = (
+    ("REPLACE TABLE", creations.create_table),
+    ("INSERT", insertions.insert),
+    ("DELETE", insertions.delete),
+    ("UPDATE", insertions.update),
+    ("MERGE", insertions.merge),
     ("ALTER TABLE", alterations.alter_table),
     ("ALTER VIEW", alterations.alter_view),
     ("ALTER DATABASE|SCHEMA|NAMESPACE", alterations.alter_database),
@@ -51,9 +56,31 @@ FORMS: tuple[tuple[str, Reader], ...] = (
 def read_form(text: str) -> s.Statement | None:
     """The statement, where its first words are those of a form; None otherwise."""
     words = Words(text)
+    if words.sees("WITH|FROM"):
+        return insertions.insert_behind(words)
+    if words.sees("CREATE"):
+        return _read_create(words)
     if words.sees("SHOW") and words.kind(1) == "word" and words.sees("SHOW", words.peek(1), "FUNCTIONS"):
         return utilities.show_functions(words)
     for form, reader in FORMS:
         if words.sees(*form.split()):
             return reader(words)
     return None
+
+
+_CREATED: tuple[tuple[str, Reader], ...] = (
+    ("TABLE", creations.create_table),
+    ("VIEW", creations.create_view),
+    ("DATABASE|SCHEMA|NAMESPACE", creations.create_database),
+)
+
+
+def _read_create(words: Words) -> s.Statement | None:
+    """CREATE of a table, view or database, behind the words that may stand between."""
+    place = 1
+    while words.peek(place) in ("OR", "REPLACE", "GLOBAL", "TEMPORARY", "TEMP", "EXTERNAL"):
+        place += 1
+    for kind, reader in _CREATED:
+        if words.peek(place) in kind.split("|"):
+            return reader(words)
+    return next((reader(words) for form, reader in FORMS if words.sees(*form.split())), None)

@@ -10,6 +10,7 @@ from voltray.driver.connect.statements import (
     caching,
     confs,
     functions,
+    insertions,
     listings,
     partitions,
     resources,
@@ -17,9 +18,11 @@ from voltray.driver.connect.statements import (
     sql_functions,
     statistics,
     tables,
+    variables,
 )
 from voltray.driver.connect.statements.rows import Rows
 from voltray.driver.plan import statements as s
+from voltray.driver.plan.programs import DeclareVariables, SetVariables
 from voltray.driver.plan.routines import CreateSqlFunction
 from voltray.proto.failures import ErrorKind, spark_error
 
@@ -48,9 +51,9 @@ def _not_supported(session: Session, operation: Operation, statement: s.NotSuppo
 STATEMENTS: Mapping[type[s.Statement], Runner] = {
     s.SetConf: confs.set_conf,
     s.ResetConf: confs.reset_conf,
-    s.DeclareVariable: confs.declare_variable,
-    s.SetVariable: confs.set_variable,
-    s.DropVariable: confs.drop_variable,
+    DeclareVariables: variables.declare_variables,
+    SetVariables: variables.set_variables,
+    s.DropVariable: variables.drop_variable,
     s.Use: tables.use,
     s.CreateDatabase: tables.create_database,
     s.DropDatabase: tables.drop_database,
@@ -60,7 +63,8 @@ STATEMENTS: Mapping[type[s.Statement], Runner] = {
     s.CreateTable: tables.create_table,
     s.DropTable: tables.drop_table,
     s.TruncateTable: tables.truncate_table,
-    s.Insert: tables.insert,
+    s.Insert: insertions.insert,
+    s.InsertAll: insertions.insert_all,
     s.Show: listings.show,
     s.Describe: listings.describe,
     s.Explain: listings.explain,
@@ -82,5 +86,5 @@ STATEMENTS: Mapping[type[s.Statement], Runner] = {
     s.SetCatalog: resources.set_catalog,
     s.Resources: resources.resources,
     s.RefreshFunction: resources.refresh_function,
-    s.InsertDirectory: tables.insert_directory,
+    s.InsertDirectory: insertions.insert_directory,
 }

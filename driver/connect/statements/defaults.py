@@ -58,7 +58,7 @@ def check_default(session: Session, name: str, dtype: DataType, text: str, state
 
 
 def _check_length(session: Session, expression: Expression, limit: int) -> None:
-    from voltray.driver.connect.statements.confs import evaluate
+    from voltray.driver.connect.statements.variables import evaluate
 
     value = evaluate(session, expression, None).value
     if isinstance(value, str) and len(value.rstrip(" ")) > limit:

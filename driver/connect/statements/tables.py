@@ -1,30 +1,33 @@
-"""CREATE, DROP, TRUNCATE and INSERT of databases, tables and views."""
+"""CREATE, DROP and TRUNCATE of databases, tables and views."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog import table_creation
 from voltray.driver.catalog.records import CATALOG, Table
-from voltray.driver.catalog.session_catalog import table_exists
-from voltray.driver.catalog.table_writes import arity_mismatch, plan_insert_by_position, writable_table
-from voltray.driver.catalog.write_planning import PlannedWrite, WriteRequest, plan_write
-from voltray.driver.connect.statements.lookup import existing_table
-from voltray.driver.connect.statements.partitions import specified, truncate_partitions
+from voltray.driver.catalog.session_catalog import table_exists, table_not_found
+from voltray.driver.catalog.write_planning import WriteRequest, plan_write
+from voltray.driver.connect.statements.defaults import new_field
+from voltray.driver.connect.statements.insertions import run_write
+from voltray.driver.connect.statements.lookup import existing_table, unsupported_operation
+from voltray.driver.connect.statements.partitions import truncate_partitions
 from voltray.driver.connect.statements.rows import NOTHING, Rows
-from voltray.driver.plan import expressions as u
+from voltray.driver.connect.statements.views import captured_confs, view_schema
 from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
-from voltray.driver.plan.identifiers import quoted
+from voltray.driver.plan.identifiers import quote, quoted
 from voltray.driver.plan.logical import LogicalPlan, schema_of
-from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import spark_error
-from voltray.proto.types import NULL, StructField, StructType
+from voltray.proto.types import StructType, type_name
 
 if TYPE_CHECKING:
     from voltray.driver.connect.operations import Operation
     from voltray.driver.connect.session import Session
+
+MAX_BUCKETS = 100_000
 
 
 def use(session: Session, operation: Operation, statement: s.Use) -> Rows:
@@ -67,7 +70,8 @@ def create_view(session: Session, operation: Operation, statement: s.CreateView)
         relation = r.ToDataFrame(relation, tuple([name for name, _ in statement.columns]))
     plan = session.analyze(relation)
     if statement.scope == "persistent":
-        _store_view(session, statement, plan)
+        names = tuple([a.name for a in (session.analyze(statement.query) if statement.columns else plan).output])
+        _store_view(session, statement, plan, names)
         return NOTHING
     if len(statement.name) > 1 and statement.scope == "temporary":
         raise spark_error("TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", actualName=quoted(statement.name))
@@ -79,7 +83,7 @@ def create_view(session: Session, operation: Operation, statement: s.CreateView)
     return NOTHING
 
 
-def _store_view(session: Session, statement: s.CreateView, plan: LogicalPlan) -> None:
+def _store_view(session: Session, statement: s.CreateView, plan: LogicalPlan, names: tuple[str, ...]) -> None:
     catalog = session.catalog
     database, name = catalog.qualified(statement.name)
     database = catalog.existing_database(database).name
@@ -88,18 +92,16 @@ def _store_view(session: Session, statement: s.CreateView, plan: LogicalPlan) ->
         if statement.if_not_exists:
             return
         raise table_exists(existing.shown_name)
-    comments = dict(statement.columns)
-    fields = [
-        StructField(f.name, f.dataType, f.nullable, {"comment": comments[f.name]} if comments.get(f.name) else {})
-        for f in schema_of(plan).fields
-    ]
     view = Table(
         database=database,
         name=name.lower(),
         kind="VIEW",
-        schema=StructType(fields),
+        schema=view_schema(schema_of(plan).fields, statement.columns),
         view_text=statement.text,
         view_database=catalog.current_database,
+        view_names=names,
+        view_confs=captured_confs(session),
+        view_schema_mode=statement.schema_mode,
         properties=statement.properties,
         comment=statement.comment,
         owner=session.user,
@@ -126,45 +128,103 @@ def drop_view(session: Session, operation: Operation, statement: s.DropView) -> 
 # ---- tables ---------------------------------------------------------------------------------------
 def create_table(session: Session, operation: Operation, statement: s.CreateTable) -> Rows:
     """An empty table, a copy of a table's shape, or a query's rows."""
-    if statement.replace:
-        operation_name = "REPLACE TABLE AS SELECT" if statement.query is not None else "REPLACE TABLE"
-        raise spark_error(
-            "UNSUPPORTED_FEATURE.TABLE_OPERATION", tableName=quoted(statement.name), operation=operation_name
-        )
+    _check_supported(session, statement)
     if statement.query is not None:
         _create_as_select(session, operation, statement)
         return NOTHING
+    schema = StructType([new_field(session, c, "CREATE TABLE") for c in statement.columns]) or None
     if statement.like is not None:
-        like = session.catalog.existing_table(statement.like)
-        statement = replace(
-            statement,
-            schema=like.schema,
-            format=statement.format or like.provider or None,
-            partition_columns=like.partition_columns,
-        )
+        statement, schema = _like(session, statement)
     table_creation.create_table(
         session,
         statement.name,
         provider=statement.format,
-        schema=statement.schema,
+        schema=schema if schema is not None and schema.fields else None,
         path=statement.location,
         options=statement.options,
         partition_columns=statement.partition_columns,
         bucket_count=statement.num_buckets or 0,
         bucket_columns=statement.bucket_columns,
-        properties=statement.properties,
+        sort_columns=statement.sort_columns,
+        properties=_properties(statement),
         comment=statement.comment,
         if_not_exists=statement.if_not_exists,
+        clustering_columns=statement.clustering_columns,
     )
     return NOTHING
 
 
+def _properties(statement: s.CreateTable) -> s.Options:
+    if not statement.clustering_columns:
+        return statement.properties
+    shown = "[" + ",".join([f'["{n}"]' for n in statement.clustering_columns]) + "]"
+    return (*statement.properties, ("clusteringColumns", shown))
+
+
+def _like(session: Session, statement: s.CreateTable) -> tuple[s.CreateTable, StructType]:
+    assert statement.like is not None
+    view = session.catalog.temp_view(statement.like)
+    if view is not None:
+        return statement, schema_of(view.plan)
+    like = session.catalog.table(statement.like)
+    if like is None:
+        raise table_not_found((CATALOG, *session.catalog.qualified(statement.like)))
+    provider = statement.format or ("" if like.is_view else like.shown_provider or like.provider) or None
+    changed = replace(
+        statement, format=provider, partition_columns=like.partition_columns,
+        num_buckets=like.bucket_count or None, bucket_columns=like.bucket_columns, sort_columns=like.sort_columns,
+    )  # fmt: skip
+    return changed, like.schema
+
+
+def _check_supported(session: Session, statement: s.CreateTable) -> None:
+    """Refuse what only other catalogs or Hive have."""
+    if statement.hive:
+        raise spark_error("NOT_SUPPORTED_COMMAND_WITHOUT_HIVE_SUPPORT", cmd="CREATE Hive TABLE (AS SELECT)")
+    database, name = session.catalog.qualified(statement.name)
+    shown = quoted((CATALOG, database, name))
+    if statement.replace:
+        operation = "REPLACE TABLE AS SELECT" if statement.query is not None else "REPLACE TABLE"
+        raise unsupported_operation(shown, operation)
+    refused = next((c.generated for c in statement.columns if c.generated), "")
+    if refused:
+        raise unsupported_operation(shown, refused)
+    if statement.transforms:
+        raise spark_error("UNSUPPORTED_PARTITION_TRANSFORM", transform=f"`{statement.transforms[0]}`")
+    if statement.num_buckets is not None and not 0 < statement.num_buckets <= MAX_BUCKETS:
+        raise spark_error("INVALID_BUCKET_COUNT", bucketingMaxBuckets=MAX_BUCKETS, numBuckets=statement.num_buckets)
+    if statement.columns and statement.query is None:
+        _check_columns(statement, shown)
+
+
+def _check_columns(statement: s.CreateTable, shown: str) -> None:
+    names = [c.name[-1] for c in statement.columns]
+    for each in (names, statement.partition_columns, statement.bucket_columns):
+        _check_unique(each)
+    known = {c.name[-1].lower(): c.dtype for c in statement.columns}
+    listed = ", ".join([quote(n) for n in names])
+    for kind, wanted in (("partition", statement.partition_columns), ("bucket", statement.bucket_columns)):
+        for column in wanted:
+            if column.lower() not in known:
+                raise spark_error("COLUMN_NOT_DEFINED_IN_TABLE", colType=kind, colName=quote(column),
+                                  tableName=shown, tableCols=listed)  # fmt: skip
+    for column in statement.partition_columns:
+        dtype = known[column.lower()]
+        if dtype.typeName() in ("array", "map", "struct", "variant"):
+            raise spark_error("INVALID_PARTITION_COLUMN_DATA_TYPE", type=type_name(dtype))
+    if statement.partition_columns and len(statement.partition_columns) == len(names):
+        raise spark_error("ALL_PARTITION_COLUMNS_NOT_ALLOWED")
+
+
+def _check_unique(names: Sequence[str]) -> None:
+    lowered = [n.lower() for n in names]
+    for name in lowered:
+        if lowered.count(name) > 1:
+            raise spark_error("COLUMN_ALREADY_EXISTS", columnName=quote(name))
+
+
 def _create_as_select(session: Session, operation: Operation, statement: s.CreateTable) -> None:
     assert statement.query is not None
-    if statement.schema is not None:
-        raise spark_error(
-            "PARSE_SYNTAX_ERROR", error="'AS'", hint=": a table made of a query takes its columns from it"
-        )
     request = WriteRequest(
         format=statement.format,
         mode="ignore" if statement.if_not_exists else "error",
@@ -175,6 +235,9 @@ def _create_as_select(session: Session, operation: Operation, statement: s.Creat
         options=statement.options,
         bucket_count=statement.num_buckets or 0,
         bucket_columns=statement.bucket_columns,
+        sort_columns=statement.sort_columns,
+        properties=_properties(statement),
+        comment=statement.comment,
     )
     run_write(session, operation, plan_write(request, session.analyze(statement.query), session))
 
@@ -192,77 +255,4 @@ def truncate_table(session: Session, operation: Operation, statement: s.Truncate
         truncate_partitions(session, table, statement.partition)
     else:
         table_creation.truncate_table(session, statement.name)
-    return NOTHING
-
-
-# ---- INSERT ---------------------------------------------------------------------------------------
-def insert(session: Session, operation: Operation, statement: s.Insert) -> Rows:
-    """Put a query's rows into a table."""
-    table = writable_table(session.catalog, statement.table)
-    plan = session.analyze(_in_table_order(session, table, statement))
-    fixed = tuple([(n, None if v is None else _constant_text(v)) for n, v in statement.partition if v is not None])
-    planned = plan_insert_by_position(table, plan, session, overwrite=statement.overwrite, static_partition=fixed)
-    run_write(session, operation, planned)
-    return NOTHING
-
-
-def _constant_text(value: Expression) -> str | None:
-    return None if not isinstance(value, Literal) or value.value is None else str(value.value)
-
-
-def _in_table_order(session: Session, table: Table, statement: s.Insert) -> r.Relation:
-    """The query's columns as the table has them: fixed partition values added, missing columns NULL."""
-    fields = table.schema.fields
-    fixed = {n.lower(): v for n, v in statement.partition if v is not None}
-    if not fixed and not statement.columns and not statement.by_name:
-        return statement.query
-    query = session.analyze(statement.query)
-    given = list(statement.columns) if statement.columns else None
-    if statement.by_name:
-        given = [a.name for a in query.output]
-    if given is None:
-        given = [f.name for f in fields if f.name.lower() not in fixed]
-    if len(given) != len(query.output):
-        raise arity_mismatch(table, [a.name for a in query.output])
-    known = {f.name.lower() for f in fields}
-    for name in given:
-        if name.lower() not in known:
-            shown = ", ".join([f"`{f.name}`" for f in fields])
-            raise spark_error("UNRESOLVED_COLUMN.WITH_SUGGESTION", objectName=f"`{name}`", proposal=shown)
-    places = {name.lower(): f"_{i}" for i, name in enumerate(given)}
-    inner = r.ToDataFrame(statement.query, tuple([f"_{i}" for i in range(len(given))]))
-    items: list[Expression] = []
-    for column in fields:
-        value: Expression = Literal(None, NULL)
-        if column.name.lower() in places:
-            value = u.UnresolvedAttribute((places[column.name.lower()],))
-        elif column.name.lower() in fixed:
-            value = fixed[column.name.lower()]
-        items.append(u.UnresolvedAlias(value, (column.name,)))
-    return r.Project(inner, tuple(items))
-
-
-def run_write(session: Session, operation: Operation, planned: PlannedWrite) -> None:
-    """Run a planned write and commit it, or leave nothing behind."""
-    if planned.specification is None:
-        planned.commit(())
-        return
-    try:
-        reports = session.backend.scheduler.write(
-            session.optimize(planned.plan),
-            session.evaluation_context(),
-            planned.specification,
-            operation_id=operation.operation_id,
-        )
-        operation.check_canceled()
-        planned.commit(reports)
-    except BaseException:
-        planned.abort()
-        raise
-
-
-def insert_directory(session: Session, operation: Operation, statement: s.InsertDirectory) -> Rows:
-    """Write a query's rows into a folder."""
-    request = WriteRequest(format=statement.format, mode="overwrite", path=statement.path, options=statement.options)
-    run_write(session, operation, plan_write(request, session.analyze(statement.query), session))
     return NOTHING
