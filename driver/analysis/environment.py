@@ -75,6 +75,10 @@ class Environment(Protocol):
         """A function of the catalog, or None."""
         ...
 
+    def data_source(self, name: str) -> Any | None:
+        """A Python data source that the session registered, or None."""
+        ...
+
     def collect(self, plan: LogicalPlan) -> pa.Table:
         """Run a plan now, for what analysis must know (pivot values, transpose); carriers, columns named by ids."""
         ...

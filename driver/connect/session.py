@@ -98,6 +98,7 @@ class Session:
         self._variables: dict[str, Any] = {} if source is None else dict(source._variables)
         self._variable_defaults: dict[str, Expression] = {} if source is None else dict(source._variable_defaults)
         self._functions: dict[str, Any] = {} if source is None else dict(source._functions)
+        self._data_sources: dict[str, Any] = {} if source is None else dict(source._data_sources)
         self._remote_relations: dict[str, LogicalPlan] = {}
         self._lock = threading.Lock()
         self._catalog = backend.open_catalog(None if source is None else source.catalog)
@@ -214,6 +215,15 @@ class Session:
         """Register a function of the session."""
         with self._lock:
             self._functions = {**self._functions, name.lower(): function}
+
+    def register_data_source(self, source: Any) -> None:
+        """Register a Python data source of the session."""
+        with self._lock:
+            self._data_sources = {**self._data_sources, source.name.lower(): source}
+
+    def data_source(self, name: str) -> Any | None:
+        """A Python data source that the session registered, or None."""
+        return self._data_sources.get(name.lower())
 
     def collect(self, plan: LogicalPlan) -> pa.Table:
         """Run a plan now and return its rows in carrier types."""

@@ -12,6 +12,7 @@ from typing import Any
 from voltray.driver.optimizer.collapse_projects import collapse_projects
 from voltray.driver.optimizer.fold_constants import fold_constants
 from voltray.driver.optimizer.name_input_files import name_input_files
+from voltray.driver.optimizer.plan_python_sources import plan_python_sources
 from voltray.driver.optimizer.prune_columns import prune_columns
 from voltray.driver.optimizer.push_down_filters import push_down_filters
 from voltray.driver.optimizer.push_down_limits import push_down_limits
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     fold_constants,
     collapse_projects,
     push_down_filters,
+    plan_python_sources,
     prune_columns,
     collapse_projects,
     push_down_limits,

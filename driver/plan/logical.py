@@ -395,6 +395,15 @@ class PythonPlanning(Leaf):
 
 
 @dataclass(frozen=True, slots=True)
+class PythonSource(Leaf):
+    """A user's data source (pickled) before it has said how it is read."""
+
+    source: bytes = b""
+    schema: StructType = field(default_factory=StructType)
+    python_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PythonScan(Leaf):
     """The rows of a user's data source: ``call`` reads a partition."""
 

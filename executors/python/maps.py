@@ -12,6 +12,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.python import protocol
 from voltray.executors.python.pool import POOL
 from voltray.executors.python.protocol import WorkerFunction
+from voltray.executors.python.result_types import declared_columns
 from voltray.executors.python.udf import batch_rows, carried, record_batch, worker_task
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, PythonCall
 from voltray.proto.operators import PythonScan
@@ -213,14 +214,20 @@ def _rows(
     context: EvaluationContext,
 ) -> pl.DataFrame:
     task = worker_task(call.eval_type, call.python_version, (function,), context, schema)
-    frames = list(_frames(POOL.run(context.session_id, context.query_id, task, write), outputs))
+    batches = POOL.run(context.session_id, context.query_id, task, write)
+    # For every other kind the worker itself checks what it sends.
+    frames = list(_frames(batches, outputs, checked=call.eval_type == protocol.MAP_ARROW_ITER))
     return pl.concat(frames) if frames else empty_frame(outputs)
 
 
-def _frames(batches: Iterator[pa.RecordBatch], outputs: Sequence[Attribute]) -> Iterator[pl.DataFrame]:
+def _frames(
+    batches: Iterator[pa.RecordBatch], outputs: Sequence[Attribute], *, checked: bool
+) -> Iterator[pl.DataFrame]:
     for batch in batches:
         rows = batch.column(0)
         columns = rows.flatten()
+        if checked:
+            columns = declared_columns(columns, outputs)
         if len(outputs) != len(columns):
             raise ValueError(f"a worker gave {len(columns)} columns for {len(outputs)}")
         yield pl.DataFrame([carried(c, a.dtype).alias(a.column) for c, a in zip(columns, outputs, strict=True)])

@@ -389,13 +389,10 @@ def run_planning(file: Any) -> None:
     read_int(file)
     name = UTF8Deserializer().loads(file)
     module = importlib.import_module(f"pyspark.sql.worker.{name}")
-    setattr(module, "handle_worker_exception", report_exception)  # noqa: B010
+    # What a module has written before its exception is of no use.
+    setattr(module, "handle_worker_exception", lambda error, _: report_exception(error, file))  # noqa: B010
     written = io.BytesIO()
-    try:
-        module.main(file, written)
-    except SystemExit:
-        file.write(written.getvalue())
-        raise
+    module.main(file, written)
     batch = pa.RecordBatch.from_arrays([pa.array([written.getvalue()], pa.binary())], names=["reply"])
     write_int(SpecialLengths.START_ARROW_STREAM, file)
     with pa.ipc.new_stream(file, batch.schema) as writer:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.fresh_ids import with_fresh_ids
 from voltray.driver.analysis.local_data import local_data, local_plan
+from voltray.driver.analysis.relations.python_source import resolve_python_source
 from voltray.driver.analysis.scope import Resolved, leaf_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
@@ -68,6 +69,9 @@ def resolve_data_source(relation: r.DataSource, analysis: Analysis) -> Resolved:
         from voltray.driver.analysis.relations.streaming import resolve_stream
 
         return resolve_stream(relation, analysis)
+    source = analysis.environment.data_source(relation.format or "")
+    if source is not None:
+        return resolve_python_source(source, relation, analysis)
     from voltray.driver.catalog.file_relation import resolve_data_source
 
     return scan_scope(resolve_data_source(relation, analysis.environment))

@@ -10,6 +10,7 @@ from pyspark.sql.connect.proto import commands_pb2
 
 from voltray.driver.connect.commands.checkpoint import checkpoint, remove_checkpoint
 from voltray.driver.connect.commands.create_view import create_view
+from voltray.driver.connect.commands.data_source import register_data_source
 from voltray.driver.connect.commands.functions import register_function, register_table_function
 from voltray.driver.connect.commands.resources import create_resource_profile, get_resources
 from voltray.driver.connect.commands.sql import run_sql_command
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Handler] = {
     "sql_command": run_sql_command,
     "get_resources_command": get_resources,
     "register_table_function": register_table_function,
+    "register_data_source": register_data_source,
     "create_resource_profile_command": create_resource_profile,
     "checkpoint_command": checkpoint,
     "remove_cached_remote_relation_command": remove_checkpoint,
@@ -43,7 +45,6 @@ COMMANDS: dict[str, Handler] = {
 }
 
 UNSUPPORTED: dict[str, str] = {
-    "register_data_source": "Python data sources are not there yet",
     "merge_into_table_command": "tables that can be updated in place are not there yet",
     "ml_command": "Spark ML is not supported",
     "execute_external_command": "external commands are classes of a JVM",

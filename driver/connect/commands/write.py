@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql.connect.proto import commands_pb2
 
 from voltray.driver.catalog.write_planning import WriteRequest, plan_write
+from voltray.driver.connect.commands.data_source import write_with_python
 from voltray.driver.connect.observed import send_observed
 from voltray.driver.connect.writing import run_write
 from voltray.driver.plan.identifiers import split_identifier
@@ -31,6 +32,10 @@ def write(session: Session, operation: Operation, command: commands_pb2.WriteOpe
         for _ in run.batches():
             pass
         send_observed(operation, run)
+        return
+    source = session.data_source(request.format or "")
+    if source is not None and request.method == "save":
+        write_with_python(session, operation, source, plan, request)
         return
     run_write(session, operation, plan_write(request, plan, session))
 

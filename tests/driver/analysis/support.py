@@ -62,6 +62,9 @@ class PlainEnvironment:
     def stored_function(self, name: tuple[str, ...]) -> Any | None:
         return None
 
+    def data_source(self, name: str) -> Any | None:
+        return None
+
     def collect(self, plan: LogicalPlan) -> pa.Table:
         raise NotImplementedError
 
