@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.analysis.casts import cast_to, eval_mode
+from voltray.driver.analysis.char_padding import with_char_padding
 from voltray.driver.analysis.displays import DISPLAYS, WITHOUT_PARENTHESES
 from voltray.driver.analysis.errors import analysis_error, mismatch, ordinal, shown_type
 from voltray.driver.analysis.names import Displayed, Name, called, listed, rope, text_of
@@ -392,6 +393,7 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
         _refuse_aggregate_options(name, expression)
     arguments = _resolved_arguments(entry, raw, resolver)
     shown = display(entry, name, arguments, expression)
+    arguments = with_char_padding(name, arguments)
     _check_place(entry, arguments, shown, resolver, expression.origin)
     condition = None
     if expression.filter is not None:

@@ -26,9 +26,19 @@ from voltray.executors.sources.base import Options
 from voltray.executors.sources.listing import local_path
 from voltray.executors.sources.partitions import partition_folder
 from voltray.proto.coercion import can_store_assign
-from voltray.proto.expressions import Alias, Attribute, Cast, Expression, new_id
+from voltray.proto.expressions import Alias, Attribute, Call, Cast, Expression, Literal, new_id
 from voltray.proto.failures import SparkError, spark_error
-from voltray.proto.types import CharType, DataType, StructField, StructType, VarcharType, same_type, type_name
+from voltray.proto.types import (
+    INTEGER,
+    STRING,
+    CharType,
+    DataType,
+    StructField,
+    StructType,
+    VarcharType,
+    same_type,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
@@ -210,10 +220,10 @@ def stored_as(plan: LogicalPlan, values: Sequence[Attribute], table: Table) -> L
 
 
 def _stored_item(value: Attribute, item: StructField, table: Table) -> Alias | Attribute:
-    if isinstance(item.dataType, CharType | VarcharType):
-        wanted: DataType = item.dataType
-    else:
-        wanted = item.dataType
+    limited = isinstance(item.dataType, CharType | VarcharType)
+    wanted: DataType = STRING if limited else item.dataType
+    if limited and same_type(value.dtype, STRING):
+        return Alias(_checked(value, item.dataType), item.name, new_id())
     if same_type(value.dtype, wanted):
         return value if value.name == item.name else Alias(value, item.name, new_id())
     if not can_store_assign(value.dtype, wanted):
@@ -225,7 +235,15 @@ def _stored_item(value: Attribute, item: StructField, table: Table) -> Alias | A
             targetType=type_name(wanted),
         )
     cast: Expression = Cast(value, wanted, True)
-    return Alias(cast, item.name, new_id())
+    return Alias(_checked(cast, item.dataType), item.name, new_id())
+
+
+def _checked(value: Expression, dtype: DataType) -> Expression:
+    """A text as a char or varchar column keeps it."""
+    if not isinstance(dtype, CharType | VarcharType):
+        return value
+    check = "char" if isinstance(dtype, CharType) else "varchar"
+    return Call(f"{check}_type_write_side_check", (value, Literal(dtype.length, INTEGER)), STRING)
 
 
 def insert_rows(

@@ -237,7 +237,7 @@ def create_view(words: Words) -> s.Statement:
     words.expect("VIEW")
     exists = words.take("IF", "NOT", "EXISTS")
     name = words.name()
-    if temporary and words.sees("USING") or (temporary and words.sees("(") and _is_typed(words)):
+    if (temporary and words.sees("USING")) or (temporary and words.sees("(") and _is_typed(words)):
         return _create_view_using(words, name, replacing, is_global)
     columns = _view_columns(words) if words.sees("(") else ()
     seen: list[str] = []

@@ -153,7 +153,7 @@ def _temporary_text(session: Session, database: str, name: str) -> str:
     if view.text:
         lines.append(f"View Catalog and Namespace: {CATALOG}.{session.catalog.current_database}")
         lines.append(f"View Query Output Columns: {shown_names([a.name for a in view.plan.output])}")
-    return "\n".join(lines) + f"\nSchema: {schema_of(view.plan).treeString()}\n\n"
+    return "\n".join(lines) + f"\nSchema: {schema_of(view.plan).treeString()}\n"
 
 
 def _describe_database(session: Session, statement: s.Describe) -> Rows:

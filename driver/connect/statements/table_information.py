@@ -114,7 +114,7 @@ def information_text(table: Table) -> str:
     lines = [f"{key}: {value}" for key, value in information(table)]
     if table.partition_columns:
         lines.append(f"Partition Columns: {shown_names(table.partition_columns)}")
-    return "\n".join(lines) + f"\nSchema: {table.schema.treeString()}\n\n"
+    return "\n".join(lines) + f"\nSchema: {table.schema.treeString()}\n"
 
 
 def partition_text(table: Table, values: Sequence[str | None]) -> str:
