@@ -106,6 +106,12 @@ def refuse_streams(plan: LogicalPlan) -> None:
         )
 
 
+def refuse_call(plan: LogicalPlan, method: str) -> None:
+    """Raise where a method that streams do not have is called on one."""
+    if is_streaming(plan):
+        raise spark_error("CALL_ON_STREAMING_DATASET_UNSUPPORTED", methodName=f"`{method}`")
+
+
 def is_streaming(plan: LogicalPlan) -> bool:
     """Whether a plan reads a stream."""
     return any(isinstance(node, StreamScan) for node in walk(plan))

@@ -9,6 +9,7 @@ from typing import Any
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import logical as l
 from voltray.driver.plan.relations import Relation
+from voltray.driver.plan.streaming import StreamScan, Watermark
 from voltray.proto import expressions as e
 from voltray.proto.types import DataType, LongType, StringType
 
@@ -244,6 +245,8 @@ _NODES: dict[type, Callable[[Any], str]] = {
     l.CachedData: lambda n: f"InMemoryRelation {_output(n)}",
     l.Range: _range,
     l.FileScan: _file_scan,
+    StreamScan: lambda n: f"StreamingRelation {n.name}, {_output(n)}",
+    Watermark: lambda n: f"EventTimeWatermark {expression_text(n.column)}, {n.delay}",
     l.Project: lambda n: f"Project [{_list(n.items)}]",
     l.Filter: lambda n: f"Filter {expression_text(n.condition)}",
     l.Join: _join,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from voltray.driver.streaming.environment import StreamingSession
 
 # Metrics of our own have names that no user's can have.
-SOURCE, SINK, WATERMARK = "\0source", "\0sink", "\0watermark"
+SOURCE, SINK, WATERMARK = "voltray.source.", "voltray.sink", "voltray.watermark."
 
 _STATEFUL: dict[type[LogicalPlan], Callable[[Any, StateContext], LogicalPlan]] = {
     Aggregate: run_aggregate,

@@ -94,12 +94,12 @@ class Checkpoint:
         return last, int(json.loads(lines[1])["nextBatchWatermarkMs"]) if len(lines) > 1 else 0
 
     # ---- sources ---------------------------------------------------------------------------------------
-    def write_source_entry(self, source: int, number: int, entries: list[dict[str, Any]]) -> None:
+    def write_source_entry(self, source: int, number: int, entries: list[Any]) -> None:
         """Log what one step of a source consists of."""
         lines = [VERSION, *[json.dumps(e, separators=(",", ":")) for e in entries]]
         _write(self._path(os.path.join("sources", str(source)), number), "\n".join(lines))
 
-    def source_entries(self, source: int) -> dict[int, list[dict[str, Any]]]:
+    def source_entries(self, source: int) -> dict[int, list[Any]]:
         """All that a source has logged."""
         name = os.path.join("sources", str(source))
         numbers = _numbers(os.path.join(self.folder, name))

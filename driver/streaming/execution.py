@@ -169,7 +169,7 @@ class Execution:
             SourceFigures(s.description, self.committed[i], batch.offsets[i], max(0, run.count(f"{SOURCE}{i}")))
             for i, s in enumerate(self.sources)
         ]
-        observed = {name: values for name, values in run.observed.items() if not name.startswith("\0")}
+        observed = {name: values for name, values in run.observed.items() if not name.startswith("voltray.")}
         return progress_json(
             self.identity,
             batch.batch_id,

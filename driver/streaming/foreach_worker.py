@@ -68,7 +68,7 @@ def main(descriptor: int, url: str, kind: str) -> None:
             asked = json.loads(request)
             run(function, session._create_remote_dataframe(asked["relation"]), asked["batch"])
             write_message(sink, b"{}")
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, the query is told
         write_message(sink, json.dumps({"error": traceback.format_exc()}).encode())
     # What is left of the session is the user's: nothing is closed behind their back.
     os._exit(0)

@@ -146,7 +146,7 @@ class StreamingQuery:
         try:
             if self.execution is not None:
                 self.execution.close()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the query has ended all the same
             _log.exception("closing streaming query %s failed", self.identity.query_id)
         failure = self.failure
         cause = failure.parameters.get("message", "") if failure is not None else ""

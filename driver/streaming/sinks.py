@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -127,7 +128,9 @@ class ConsoleSink:
             shown = r.ShowString(r.CachedRemoteRelation(relation_id), self.num_rows, self.truncate, False)
             table = run.collect(session.optimize(session.analyze(shown)))
             line = "-------------------------------------------"
-            print(f"{line}\nBatch: {run.batch_id}\n{line}\n{table.column(0)[0].as_py()}", flush=True)
+            text = f"{line}\nBatch: {run.batch_id}\n{line}\n{table.column(0)[0].as_py()}\n"
+            sys.stdout.write(text)
+            sys.stdout.flush()
         finally:
             session.remove_remote_relation(relation_id)
             session.scheduler.uncache(cache_id)

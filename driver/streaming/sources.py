@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from voltray.driver.catalog.file_relation import file_scan, find_source
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.logical import FileScan, LogicalPlan, Project
+from voltray.driver.plan.logical import FileScan, LogicalPlan, Project, Range
 from voltray.driver.plan.streaming import (
     FileStreamSource,
     RateMicroBatchSource,
@@ -25,8 +25,9 @@ from voltray.driver.streaming.checkpoint import Checkpoint
 from voltray.driver.streaming.environment import StreamingSession
 from voltray.executors.sources.base import Options, SourceFile
 from voltray.executors.sources.listing import file_uri, local_path
-from voltray.proto.expressions import Alias
+from voltray.proto.expressions import Alias, Attribute, Call, Cast, Literal, new_id
 from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.types import DOUBLE, LONG, TIMESTAMP
 
 
 class SourceReader(Protocol):
@@ -54,9 +55,9 @@ def open_source(index: int, scan: StreamScan, session: StreamingSession, checkpo
     """The reader of a stream of a plan."""
     match scan.source:
         case RateSource():
-            return RateReader(scan.source, session, _start_time(index, checkpoint))
+            return RateReader(scan.source, _start_time(index, checkpoint))
         case RateMicroBatchSource():
-            return RateMicroBatchReader(scan.source, session)
+            return RateMicroBatchReader(scan.source)
         case FileStreamSource() as source:
             names = ", ".join(_shown_path(p) for p in source.paths)
             files = _listing(source, session)
@@ -73,19 +74,24 @@ def _start_time(index: int, checkpoint: Checkpoint) -> int:
     """When the source first started, which a restart must go on from."""
     known = checkpoint.source_entries(index).get(0)
     if known:
-        return int(known[0]["startTimeMs"])
+        return int(known[0])
     now = int(time.time() * 1000)
-    checkpoint.write_source_entry(index, 0, [{"startTimeMs": now}])
+    checkpoint.write_source_entry(index, 0, [now])
     return now
 
 
-def _generated(
-    session: StreamingSession, scan: StreamScan, numbers: tuple[int, int], timestamp: str, partitions: int | None
-) -> LogicalPlan:
-    items = (session.parse_expression(f"{timestamp} AS timestamp"), session.parse_expression("id AS value"))
-    plan = session.analyze(r.Project(r.Range(*numbers, 1, partitions), items))
-    named = [Alias(a, c.name, c.expr_id) for a, c in zip(plan.output, scan.attributes, strict=True)]
-    return Project(plan, tuple(named))
+def _generated(scan: StreamScan, numbers: tuple[int, int], start_ms: int, step_ms: float) -> LogicalPlan:
+    """Consecutive numbers, each ``step_ms`` after the one before (to whole milliseconds)."""
+    timestamp, value = scan.attributes
+    number = Attribute(new_id(), "id", LONG, False)
+    since = Cast(Call("-", (number, Literal(numbers[0], LONG)), LONG, False), DOUBLE, False)
+    passed = Call(
+        "+", (Call("*", (since, Literal(step_ms, DOUBLE)), DOUBLE, False), Literal(0.5, DOUBLE)), DOUBLE, False
+    )
+    whole = Call("+", (Cast(passed, LONG, False), Literal(start_ms, LONG)), LONG, False)
+    moment = Call("timestamp_millis", (whole,), TIMESTAMP, True)
+    items = (Alias(moment, timestamp.name, timestamp.expr_id), Alias(number, value.name, value.expr_id))
+    return Project(Range((number,), numbers[0], numbers[1], 1, None), items)
 
 
 @dataclass(slots=True)
@@ -93,7 +99,6 @@ class RateReader:
     """So many rows a second since the query first started; offsets are seconds."""
 
     source: RateSource
-    session: StreamingSession
     start_time_ms: int
     end: int | None = None
 
@@ -122,8 +127,7 @@ class RateReader:
         numbers = self._rows_until(first), self._rows_until(last)
         count = max(1, numbers[1] - numbers[0])
         base, ratio = self.start_time_ms + first * 1000, (last - first) * 1000.0 / count
-        timestamp = f"timestamp_millis({base}L + CAST(round((id - {numbers[0]}L) * {ratio!r}D) AS BIGINT))"
-        return _generated(self.session, scan, numbers, timestamp, self.source.num_partitions)
+        return _generated(scan, numbers, base, ratio)
 
     def _rows_until(self, second: int) -> int:
         rate, ramp = self.source.rows_per_second, self.source.ramp_up_seconds
@@ -140,7 +144,6 @@ class RateMicroBatchReader:
     """So many rows a batch."""
 
     source: RateMicroBatchSource
-    session: StreamingSession
     end: str | None = None
 
     @property
@@ -170,8 +173,7 @@ class RateMicroBatchReader:
         """The batch's rows, all at the time at which it starts."""
         first, stamp = self._offset(start)
         last, _ = self._offset(end)
-        timestamp = f"timestamp_millis({stamp}L + 0 * id)"
-        return _generated(self.session, scan, (first, last), timestamp, self.source.num_partitions)
+        return _generated(scan, (first, last), stamp, 0.0)
 
     def _offset(self, text: str | None) -> tuple[int, int]:
         if text is None:

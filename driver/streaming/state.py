@@ -117,7 +117,7 @@ def joined(old: pa.Table | None, new: pa.Table) -> pa.Table:
 
 # ---- aggregation -----------------------------------------------------------------------------------------
 def run_aggregate(node: Aggregate, context: StateContext) -> LogicalPlan:
-    """An aggregation over all rows so far; by the output mode all groups, those that changed, or those that are done."""
+    """An aggregation over all rows so far: by the output mode all groups, those changed, or those that are done."""
     state = context.next_state("stateStoreSave")
     clean = context.without_late(node.child, node.groups, state)
     planned = context.session.optimize(replace(node, child=clean))

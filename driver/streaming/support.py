@@ -151,7 +151,7 @@ def _check_window(node: Window, mode: str, aggregated: bool) -> None:
     function = call.function if isinstance(call, WindowCall) else call
     raise spark_error(
         "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING",
-        windowFunc=f"'{getattr(function, 'name', '').upper()}()'",
+        windowFunc=f"{getattr(function, 'name', '').upper()}()",
         columnName=f"`{item.name}`",
         windowSpec="(...)",
     )

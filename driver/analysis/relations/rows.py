@@ -20,7 +20,7 @@ from voltray.driver.plan.expressions import DirectShuffle, UnresolvedSortOrder
 from voltray.proto.coercion import is_groupable
 from voltray.proto.expressions import Alias, Attribute, Expression, SortOrder, walk
 from voltray.proto.failures import ErrorKind, QueryContext, spark_error
-from voltray.proto.types import IntegerType, IntegralType, MapType, NullType, VariantType
+from voltray.proto.types import IntegerType, IntegralType, MapType, VariantType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -55,7 +55,7 @@ def _count(name: str, expression: Expression, child: Resolved, analysis: Analysi
     shown = {"name": name, "expr": f'"{typed.text}"'}
     if not is_foldable(typed.expression):
         raise analysis_error("INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", origin, **shown)
-    if not isinstance(typed.dtype, (IntegerType, NullType)) and not (
+    if not isinstance(typed.dtype, IntegerType) and not (
         isinstance(typed.dtype, IntegralType) and typed.dtype.simpleString() in ("tinyint", "smallint")
     ):
         raise analysis_error(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from voltray.driver.analysis.fresh_ids import with_fresh_ids
 from voltray.driver.analysis.relations.common_tables import defined
+from voltray.driver.analysis.relations.identifier_clause import identified
 from voltray.driver.analysis.relations.leaf import scan_scope
 from voltray.driver.analysis.relations.with_columns import qualified
 from voltray.driver.analysis.resolver import Analysis, Definition
@@ -72,12 +73,13 @@ def resolve_with_relations(relation: r.WithRelations, analysis: Analysis) -> Res
 
 def resolve_sql_query(relation: r.SqlQuery, analysis: Analysis) -> Resolved:
     """SQL text with its arguments."""
-    environment = analysis.environment
-    if not relation.named_arguments and not relation.positional_arguments:
-        return analysis.relation(environment.parse_query(relation.text))
+    environment, named, positional = analysis.environment, relation.named_arguments, relation.positional_arguments
+    text = identified(relation.text, environment, named, positional)
+    if not named and not positional:
+        return analysis.relation(environment.parse_query(text))
     from voltray.driver.sql.parser import parse_query
 
-    return analysis.relation(parse_query(relation.text, relation.named_arguments, relation.positional_arguments))
+    return analysis.relation(parse_query(text, named, positional))
 
 
 def resolve_window_definitions(relation: r.WindowDefinitions, analysis: Analysis) -> Resolved:

@@ -83,6 +83,7 @@ def ask_query(session: Session, operation: Operation, command: commands_pb2.Stre
     query = session.streams.of_run(command.query_id.id, command.query_id.run_id)
     response = Response()
     result = response.streaming_query_command_result
+    result.SetInParent()
     result.query_id.CopyFrom(command.query_id)
     kind = str(command.WhichOneof("command"))
     handler = _QUERY.get(kind)
@@ -135,10 +136,8 @@ def _explain(query: StreamingQuery, command: Any, result: Result, operation: Ope
     physical = session.scheduler.explain(optimized, session.evaluation_context())
     shown = f"== Physical Plan ==\n{physical.rstrip()}\n"
     if command.explain.extended:
-        shown = (
-            f"== Analyzed Logical Plan ==\n{plan_text(plan)}\n\n== Optimized Logical Plan ==\n{plan_text(optimized)}\n\n"
-            + shown
-        )
+        analyzed = f"== Analyzed Logical Plan ==\n{plan_text(plan)}\n\n"
+        shown = f"{analyzed}== Optimized Logical Plan ==\n{plan_text(optimized)}\n\n{shown}"
     result.explain.result = shown
 
 
@@ -174,6 +173,7 @@ def ask_manager(session: Session, operation: Operation, command: commands_pb2.St
     streams = session.streams
     response = Response()
     result = response.streaming_query_manager_command_result
+    result.SetInParent()
     match command.WhichOneof("command"):
         case "active":
             result.active.SetInParent()

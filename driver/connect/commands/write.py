@@ -11,6 +11,7 @@ from voltray.driver.connect.commands.data_source import write_with_python
 from voltray.driver.connect.observed import send_observed
 from voltray.driver.connect.writing import run_write
 from voltray.driver.plan.identifiers import split_identifier
+from voltray.driver.plan.streaming import refuse_call
 
 if TYPE_CHECKING:
     from voltray.driver.connect.operations import Operation
@@ -25,6 +26,7 @@ _METHODS = {
 def write(session: Session, operation: Operation, command: commands_pb2.WriteOperation) -> None:
     """Write a relation's rows."""
     plan = session.analyze_message(command.input)
+    refuse_call(plan, "write")
     request = _request(command)
     if (request.format or "").lower() == "noop":
         # The format that takes rows and keeps none: the query itself is what is wanted.

@@ -12,6 +12,7 @@ from voltray.driver.connect.messages.expressions import expression_from_message
 from voltray.driver.connect.writing import run_write
 from voltray.driver.plan.expressions import UnresolvedAttribute
 from voltray.driver.plan.identifiers import split_identifier
+from voltray.driver.plan.streaming import refuse_call
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.proto import expressions_pb2
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def write_v2(session: Session, operation: Operation, command: commands_pb2.WriteOperationV2) -> None:
     """Write a relation's rows into a table."""
     plan = session.analyze_message(command.input)
+    refuse_call(plan, "writeTo")
     mode = commands_pb2.WriteOperationV2.Mode.Name(command.mode).removeprefix("MODE_").lower()
     request = WriteToRequest(
         table=split_identifier(command.table_name),
