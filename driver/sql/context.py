@@ -69,7 +69,8 @@ class SqlText:
         markers = [n for n in root.find_all(exp.Placeholder, bfs=False) if not n.this]
         place = next(i for i, n in enumerate(markers) if n is node)
         if place >= len(self.positional):
-            raise spark_error("UNBOUND_SQL_PARAMETER", name=f"_{place}")
+            found = self.origin(node)
+            raise spark_error("UNBOUND_SQL_PARAMETER", name=f"_{place if found is None else found.start_index}")
         return self.positional[place]
 
     def typed_literal(self, type_name: str, value: exp.Expression, node: exp.Expression) -> Expression:

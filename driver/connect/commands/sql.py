@@ -8,7 +8,10 @@ import pyarrow as pa
 from pyspark.sql.connect.proto import base_pb2, commands_pb2, relations_pb2
 
 from voltray.driver.connect.messages.relations import named_arguments, positional_arguments
+from voltray.driver.connect.statements import immediate
 from voltray.driver.connect.statements.catalogue import run_statement
+from voltray.driver.connect.statements.rows import NOTHING
+from voltray.driver.plan.programs import ExecuteImmediate
 from voltray.driver.plan.relations import Relation, SqlQuery
 from voltray.proto.types import arrow_schema
 
@@ -20,20 +23,47 @@ if TYPE_CHECKING:
 
 def run_sql_command(session: Session, operation: Operation, command: commands_pb2.SqlCommand) -> None:
     """Answer with the relation that the text stands for."""
-    from voltray.driver.sql.statements import parse_sql
-
     message = command.input if command.HasField("input") else _relation_of(command)
     relation = message
     if message.WhichOneof("rel_type") == "sql":
         field = message.sql
-        parsed = parse_sql(field.query, named_arguments(field), positional_arguments(field))
-        if isinstance(parsed, Relation):
-            session.analyze(SqlQuery(field.query, named_arguments(field), positional_arguments(field)))
-        else:
-            relation = _rows_message(run_statement(session, operation, parsed), session)
+        given = SqlQuery(field.query, named_arguments(field), positional_arguments(field))
+        answer = run_text(session, operation, given)
+        relation = message if answer is given else _message(answer, session)
     response = base_pb2.ExecutePlanResponse()
     response.sql_command_result.relation.CopyFrom(relation)
     operation.respond(response)
+
+
+def run_text(session: Session, operation: Operation, given: SqlQuery) -> Rows | SqlQuery:
+    """Do what a text says; a query is only checked, and what it is (without EXECUTE IMMEDIATE) returned."""
+    text, named, positional = given.text, given.named_arguments, given.positional_arguments
+    parsed = immediate.parsed(session, text, named, positional)
+    if isinstance(parsed, ExecuteImmediate):
+        inner = SqlQuery(*immediate.expanded(session, parsed))
+        if not parsed.targets:
+            return run_text(session, operation, inner)
+        relation = immediate.parsed(session, inner.text, inner.named_arguments, inner.positional_arguments)
+        if not isinstance(relation, Relation):
+            raise immediate.refuse_into(inner.text)
+        immediate.store(session, parsed, relation)
+        return NOTHING
+    if isinstance(parsed, Relation):
+        session.analyze(given)
+        return given
+    return run_statement(session, operation, parsed)
+
+
+def _message(answer: Rows | SqlQuery, session: Session) -> relations_pb2.Relation:
+    """An answer as the relation that the client goes on with."""
+    if not isinstance(answer, SqlQuery):
+        return _rows_message(answer, session)
+    relation = relations_pb2.Relation()
+    if not answer.named_arguments and not answer.positional_arguments:
+        relation.sql.query = answer.text
+    else:  # their values may be such that no text has them
+        relation.cached_remote_relation.relation_id = session.keep_remote_relation(session.analyze(answer))
+    return relation
 
 
 def _rows_message(rows: Rows, session: Session) -> relations_pb2.Relation:
