@@ -28,6 +28,7 @@ from voltray.proto.expressions import (
     Lambda,
     LambdaVariable,
     Literal,
+    PythonCall,
     SortOrder,
     children_of,
     dtype_of,
@@ -168,6 +169,9 @@ class FunctionResolution:
         if self.ignore_nulls is not None and entry.kind is not FunctionKind.SCALAR:
             options = (*options, ("ignore_nulls", self.ignore_nulls))
         if entry.kind is FunctionKind.AGGREGATE:
+            if any(isinstance(p, PythonCall) and not p.deterministic for a in used for p in walk(a)):
+                shown = f'"{title}({", ".join([a.text for a in self.arguments])})"'
+                raise analysis_error("AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", sqlExpr=shown)
             return AggregateCall(title, used, result, null, self.distinct, self.filter, self.order_by, mode, options)
         return Call(title, used, result, null, mode, options)
 

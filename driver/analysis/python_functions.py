@@ -9,7 +9,7 @@ from voltray.driver.analysis.errors import analysis_error, unsupported
 from voltray.driver.analysis.names import Name, called, rope
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import NamedArgument, PythonFunction, UnresolvedFunction
-from voltray.proto.expressions import AggregateCall, PythonCall
+from voltray.proto.expressions import AggregateCall, LambdaVariable, PythonCall, walk
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import DataType, StringType
 
@@ -29,6 +29,12 @@ class RegisteredFunction:
     def resolve(self, expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
         """A call of it."""
         name = expression.name[-1]
+        if expression.distinct:
+            kind = "pythonudaf" if self.function.eval_type in AGGREGATE_EVAL_TYPES else "pythonudf"
+            raise analysis_error(
+                "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", expression.origin,
+                prettyName=f"`{kind}`", syntax="DISTINCT",
+            )  # fmt: skip
         given = replace(self.function, name=name, args=expression.args, origin=expression.origin)
         return python_call(given, resolver)
 
@@ -56,6 +62,11 @@ def _bound(function: PythonFunction, resolver: ExpressionResolver) -> tuple[Pyth
     names = tuple([a.name if isinstance(a, NamedArgument) else None for a in function.args])
     check_names(function.name, names, function.origin)
     typed = [resolver.resolve(v) for v in values]
+    if any(isinstance(part, LambdaVariable) for t in typed for part in walk(t.expression)):
+        raise analysis_error(
+            "UNSUPPORTED_FEATURE.LAMBDA_FUNCTION_WITH_PYTHON_UDF", function.origin,
+            funcName=f'"{function.name}({", ".join(t.text for t in typed)})"',
+        )  # fmt: skip
     shown = [t.name if n is None else rope(f"{n} => ", t.name) for t, n in zip(typed, names, strict=True)]
     call = PythonCall(
         function.name,

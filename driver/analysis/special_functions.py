@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.arguments import ordered_arguments
+from voltray.driver.analysis.distributed_sequence import distributed_sequence
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.update_fields import make_struct
 from voltray.driver.analysis.functions import find_function, resolve_entry, unresolved_routine
@@ -65,8 +66,21 @@ def _plus(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed
     return _entry("positive", replace(expression, name=("positive",)), resolver)
 
 
+_PARAMETERLESS_COUNT = "spark.sql.legacy.allowParameterlessCount"
+
+
 def _count(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
     args = expression.args
+    if not args and resolver.environment.conf(_PARAMETERLESS_COUNT) != "true":
+        raise analysis_error(
+            "WRONG_NUM_ARGS.WITH_SUGGESTION", expression.origin, functionName="`count`", expectedNum=" >= 1",
+            actualNum=0, legacyNum=0, legacyConfKey=f'"{_PARAMETERLESS_COUNT}"', legacyConfValue='"true"',
+        )  # fmt: skip
+    if not args:
+        return Typed(Literal(0, LONG), "count()")
+    if any(isinstance(a, UnresolvedStar) and len(a.target) == 1 for a in args):
+        target = next(a.target[0] for a in args if isinstance(a, UnresolvedStar) and a.target)
+        raise analysis_error("_LEGACY_ERROR_TEMP_1021", expression.origin, targetString=target)
     if len(args) == 1 and isinstance(args[0], UnresolvedStar) and not args[0].target and not expression.distinct:
         if args[0].plan_id is None:
             return _entry("count", replace(expression, args=(Literal(1, INTEGER),)), resolver)
@@ -79,6 +93,14 @@ def _struct(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typ
     parts = tuple([(_field_name(a, i), a.expression) for i, a in enumerate(arguments)])
     shown = called("struct", [a.name for a in arguments])
     return Typed(make_struct(_bare(parts)), shown)
+
+
+def _row(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    """``(a, b)``: a struct that shows the names of its fields."""
+    arguments = [resolver.resolve(a) for a in expression.args]
+    parts = tuple([(_field_name(a, i), a.expression) for i, a in enumerate(arguments)])
+    shown = [n for (name, _), a in zip(parts, arguments, strict=True) for n in (name, a.name)]
+    return Typed(make_struct(_bare(parts)), called("named_struct", shown))
 
 
 def _field_name(argument: Typed, position: int) -> str:
@@ -160,8 +182,10 @@ SPECIALS: dict[str, Special] = {
     "=": _as("=="),
     "count": _count,
     "nth_value": _nth_value,
+    "distributed_sequence_id": distributed_sequence,
     "struct": _struct,
     "named_struct": _named_struct,
+    "(,)": _row,
     "grouping": _grouping,
     "grouping_id": _grouping,
     "boolean": _cast_to(BOOLEAN),

@@ -54,9 +54,7 @@ def plan_python_sources(plan: LogicalPlan, environment: Any) -> LogicalPlan:
         return node
 
     filtered = transform_up(plan, planned)
-    return transform_up(
-        filtered, lambda n: _scan(n, (), environment) if isinstance(n, logical.PythonSource) else n
-    )
+    return transform_up(filtered, lambda n: _scan(n, (), environment) if isinstance(n, logical.PythonSource) else n)
 
 
 def _scan(source: logical.PythonSource, conditions: tuple[Expression, ...], environment: Any) -> LogicalPlan:

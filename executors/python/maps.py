@@ -15,6 +15,7 @@ from voltray.executors.python.protocol import WorkerFunction
 from voltray.executors.python.result_types import declared_columns
 from voltray.executors.python.udf import batch_rows, carried, record_batch, worker_task
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, PythonCall
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.operators import PythonScan
 from voltray.proto.types import StructField, StructType, carrier
 
@@ -139,7 +140,8 @@ def aggregate_groups(
     context: EvaluationContext,
 ) -> pl.DataFrame:
     """The keys of each group and one value of each function; without keys one group of all rows."""
-    if keys and not frame.height:
+    if not frame.height:
+        # Spark has no row for no rows, not even without keys.
         return empty_frame([*keys, *[Attribute(a.expr_id, a.name, a.dtype) for a in aggregates]])
     ordered, groups = sorted_groups(frame, keys)
     places = {a.expr_id: i for i, a in enumerate(inputs)}
@@ -230,4 +232,8 @@ def _frames(
             columns = declared_columns(columns, outputs)
         if len(outputs) != len(columns):
             raise ValueError(f"a worker gave {len(columns)} columns for {len(outputs)}")
+        for column, attribute in zip(columns, outputs, strict=True):
+            if not attribute.nullable and column.null_count:
+                message = f"Value at index is null: the column {attribute.name} is declared without NULL."
+                raise spark_error("", ErrorKind.SPARK, message=message)
         yield pl.DataFrame([carried(c, a.dtype).alias(a.column) for c, a in zip(columns, outputs, strict=True)])

@@ -33,9 +33,7 @@ def table_rows(operator: TableFunctionInPython, frame: pl.DataFrame, context: Ev
         columns = rows.flatten()
         if len(columns) != len(operator.attributes):
             raise ValueError(f"a worker gave {len(columns)} columns for {len(operator.attributes)}")
-        made = [
-            carried(c, a.dtype).alias(a.column) for c, a in zip(columns, operator.attributes, strict=True)
-        ]
+        made = [carried(c, a.dtype).alias(a.column) for c, a in zip(columns, operator.attributes, strict=True)]
         beside = kept[np.minimum(numbers, frame.height - 1)].get_columns() if kept.width else []
         parts.append(_frame([*beside, *made], len(rows)))
     return pl.concat(parts) if parts else empty_frame(outputs)

@@ -42,11 +42,16 @@ from pyspark.sql.types import (
     TimestampNTZType,
     TimestampType,
     UserDefinedType,
+    VariantType,
+    VariantVal,
     YearMonthIntervalType,
 )
 
 Converter = Callable[[Any], Any]
 BATCH_ROWS = 10_000
+
+
+VARIANT = StructType().add("value", BinaryType()).add("metadata", BinaryType())
 
 
 def keep(value: Any) -> Any:
@@ -75,6 +80,8 @@ def input_converter(dtype: DataType) -> Converter:
         case UserDefinedType():
             inner = input_converter(dtype.sqlType())
             return _nullable(lambda v: dtype.deserialize(inner(v)))
+        case VariantType():
+            return _nullable(lambda v: VariantVal(v["value"], v["metadata"]))
     return keep
 
 
@@ -178,9 +185,17 @@ def output_converter(dtype: DataType) -> Converter:
             return lambda v: [(key(k), item(x)) for k, x in v.items()] if isinstance(v, dict) else None
         case StructType():
             return _struct_converter(dtype)
+        case VariantType():
+            return _variant_parts
         case UserDefinedType():
             return output_converter(dtype.sqlType())
     return keep
+
+
+def _variant_parts(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"value", "metadata"}:
+        return [value["value"], value["metadata"]]
+    return [value.value, value.metadata] if isinstance(value, VariantVal) else None
 
 
 def _struct_converter(dtype: StructType) -> Converter:
@@ -229,6 +244,8 @@ def plain_arrow(dtype: DataType) -> pa.DataType:
         case StructType():
             names = field_names(dtype)
             return pa.struct([pa.field(n, plain_arrow(f.dataType)) for n, f in zip(names, dtype.fields, strict=True)])
+        case VariantType():
+            return plain_arrow(VARIANT)
         case UserDefinedType():
             return plain_arrow(dtype.sqlType())
     return pa.null()
@@ -238,6 +255,8 @@ def cells_to_arrow(cells: list[Any], dtype: DataType) -> pa.Array:
     """Converted cells as an array of their plain type."""
     if isinstance(dtype, UserDefinedType):
         return cells_to_arrow(cells, dtype.sqlType())
+    if isinstance(dtype, VariantType):
+        return cells_to_arrow(cells, VARIANT)
     if isinstance(dtype, StructType):
         mask = pa.array([c is None for c in cells], pa.bool_())
         columns = [

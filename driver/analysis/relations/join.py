@@ -9,6 +9,7 @@ from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, shown_type
 from voltray.driver.analysis.functions import apply_function, contains_aggregate
 from voltray.driver.analysis.projection import exposed_for
+from voltray.driver.analysis.python_conditions import check_python_condition
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope, merged_plans
 from voltray.driver.plan import logical
@@ -87,6 +88,7 @@ def _conditional_join(
     if relation.condition is not None:
         resolver = ExpressionResolver(analysis, both)
         condition = join_condition(resolver.resolve(relation.condition), analysis, relation.origin)
+        check_python_condition(condition, kind, left.scope.attributes, right.scope.attributes, relation.origin)
     left_plan, right_plan = left.plan, right.plan
     if condition is not None:
         left_plan, right_plan = _with_hidden(left, right, condition)

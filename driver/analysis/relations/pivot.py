@@ -31,6 +31,7 @@ from voltray.proto.expressions import (
     new_id,
     references,
     to_attribute,
+    walk,
 )  # fmt: skip
 from voltray.proto.types import (
     BooleanType,
@@ -58,6 +59,8 @@ def resolve_pivot(relation: r.Aggregate, child: Resolved, analysis: Analysis) ->
     aggregates = [i for i in items if isinstance(i, Alias)]
     if any(isinstance(i, (Generated, Attribute)) for i in items) or not all(contains_aggregate(a) for a in aggregates):
         raise analysis_error("_LEGACY_ERROR_TEMP_1006", relation.origin, sql=items[0].name if items else "")  # type: ignore[union-attr]
+    if any(isinstance(p, AggregateCall) and p.option("python") is not None for a in aggregates for p in walk(a)):
+        raise analysis_error("UNSUPPORTED_FEATURE.PANDAS_UDAF_IN_PIVOT", relation.origin)
     if relation.prepend_groups:
         groups = [resolver.resolve(g) for g in relation.groups]
     else:

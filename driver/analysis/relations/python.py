@@ -11,6 +11,7 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import PythonFunction
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.proto.expressions import Alias, Attribute, Expression, PythonCall, new_id, to_attribute
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import StructField, StructType
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ def resolve_map_groups(relation: r.MapGroups, analysis: Analysis) -> Resolved:
 def resolve_map_cogroups(relation: r.MapCogroups, analysis: Analysis) -> Resolved:
     """``cogroup(...).applyInPandas`` and ``applyInArrow``."""
     left, right = analysis.relation(relation.left), analysis.relation(relation.right)
+    if len(relation.left_keys) != len(relation.right_keys):
+        sizes = f"{len(relation.left_keys)} != {len(relation.right_keys)}"
+        message = f"requirement failed: Cogroup keys must have same size: {sizes}"
+        raise spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message=message)
     left_plan, left_keys = _keyed(left, relation.left_keys, analysis)
     right_plan, right_keys = _keyed(right, relation.right_keys, analysis)
     call, attributes = _function(relation.function, left, analysis)

@@ -28,15 +28,16 @@ from voltray.proto.expressions import (
     to_attribute,
     walk,
 )  # fmt: skip
-from voltray.proto.failures import QueryContext, SparkError
+from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 from voltray.proto.python_planning import AnalyzeArgument, AnalyzeTableFunction, PlanningReply
 from voltray.proto.types import ArrayType, DataType, MapType, StructType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis, ExpressionResolver
 
-_MULTIPLE_CONF = "spark.sql.tvf.allowMultipleTableArguments.enabled"
-_SPREADING = "specified the WITH SINGLE PARTITION or PARTITION BY clause; please remove these clauses and retry the query again."
+_SPREADING = (
+    "specified the WITH SINGLE PARTITION or PARTITION BY clause; please remove these clauses and retry the query again."
+)
 _OWN_SPREADING = "specified its own required partitioning of the input table"
 
 
@@ -135,7 +136,8 @@ def _type_of(
     if function.output_type is not None:
         dtype = output_type(function, resolver)
         if not isinstance(dtype, StructType):
-            raise analysis_error("INVALID_SCHEMA_TYPE_NON_STRUCT", origin, dataType=f'"{dtype.simpleString().upper()}"')
+            shown = f'"{dtype.simpleString().upper()}"'
+            raise spark_error("INVALID_SCHEMA_TYPE_NON_STRUCT", ErrorKind.INVALID_PLAN, dataType=shown)
         return dtype, None
     arguments: list[AnalyzeArgument] = []
     for place, name in enumerate(names):
@@ -200,7 +202,8 @@ def _required(
         reason = "the 'order_by' field cannot be non-empty unless the 'with_single_partition' field is set to true or "
         reason += "the 'partition_by' list is non-empty"
     if reason:
-        raise analysis_error("TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID", origin, functionName=name, reason=reason)
+        condition = "TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID"
+        raise analysis_error(condition, origin, functionName=name, reason=reason)
     if (single or partitions) and (table.keys or table.single):
         raise analysis_error(
             "TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL", origin, functionName=name,

@@ -22,7 +22,7 @@ def register_function(session: Session, operation: Operation, command: CommonInl
     """Register a Python function of the session; a JVM's classes cannot be loaded."""
     if command.WhichOneof("function") == "java_udf":
         class_name = command.java_udf.class_name
-        raise spark_error("CANNOT_LOAD_FUNCTION_CLASS", className=class_name, functionName=command.function_name)
+        raise spark_error("_LEGACY_ERROR_TEMP_1329", className=class_name)
     python = command.python_udf
     session.register_function(
         command.function_name,
