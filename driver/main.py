@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
@@ -58,9 +60,21 @@ def main() -> None:
     """Voltray: Spark Connect without the JVM, on Ray and Polars."""
 
 
+def stop_with_input() -> None:
+    """Make the end of the standard input end the process: whoever started it is gone."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="input-watch", daemon=True).start()
+
+
 @main.command()
 @settings_flags
-def serve(**flags: Any) -> None:
+@click.option("--until-input-ends", is_flag=True, help="Stop as well once the standard input ends.")
+def serve(until_input_ends: bool, **flags: Any) -> None:
     """Run the server until it is told to stop (Ctrl-C, SIGTERM)."""
     settings = read_settings(flags)
     configure_logging(settings)
@@ -70,6 +84,8 @@ def serve(**flags: Any) -> None:
     server = start_server(settings)
     # Once more: Ray puts in a handler of its own as it starts.
     stop_on_sigterm()
+    if until_input_ends:
+        stop_with_input()
     try:
         click.echo(f"Voltray {voltray.__version__} is listening on sc://{server.address}")
         server.wait()

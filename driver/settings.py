@@ -300,3 +300,9 @@ def machine_memory() -> int:
     except OSError:
         return total
     return min(total, int(limit)) if limit.isdecimal() else total
+
+
+def as_flags(settings: Settings) -> list[str]:
+    """Return the command line that gives a server these settings."""
+    given = [(definition.flag, getattr(settings, definition.name)) for definition in DEFINITIONS]
+    return [word for flag, value in given if value is not None for word in (flag, str(value))]

@@ -78,6 +78,7 @@ def test_embedded_session(tmp_path: Path) -> None:
     done = run_python(
         """
         import os
+        import sys
         import voltray
         from pyspark.sql import SparkSession
 
@@ -86,6 +87,8 @@ def test_embedded_session(tmp_path: Path) -> None:
             spark = voltray.session(**settings)
             assert SparkSession.builder.getOrCreate() is spark
             print(spark.range(3).count())
+            # Beside its clients in one process, a server waited for itself once a session was collected on its thread.
+            assert "voltray.driver.connect.server" not in sys.modules
             spark.stop()
             spark.stop()
             assert "SPARK_REMOTE" not in os.environ
