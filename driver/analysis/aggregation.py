@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.canonical import Keys
@@ -12,12 +12,13 @@ from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type,
 from voltray.driver.analysis.exposing import exposed, with_aggregates
 from voltray.driver.analysis.expressions.attribute import in_scope
 from voltray.driver.analysis.functions import find_function
+from voltray.driver.analysis.over_select import filtered_below_windows, has_windows, with_fallback
 from voltray.driver.analysis.projection import exposed_for, needed, project
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import AggregateInfo, PlanIndex, Resolved, Scope, scope_over
 from voltray.driver.analysis.select_list import Generated, Item
 from voltray.driver.plan import logical
-from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedFunction
+from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedExtract, UnresolvedFunction
 from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.coercion import is_groupable
 from voltray.proto.expressions import (
@@ -37,7 +38,7 @@ from voltray.proto.expressions import (
     to_attribute,
     walk,
 )  # fmt: skip
-from voltray.proto.failures import QueryContext, SparkError
+from voltray.proto.failures import QueryContext
 from voltray.proto.types import BOOLEAN, BooleanType, DataType
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Frame:
     """Whether there are no grouping expressions at all (a global aggregate)."""
     group_names: dict[int, str] = field(default_factory=dict)
     group_expressions: list[Expression] = field(default_factory=list)
+    put_out: set[int] = field(default_factory=set)
+    """Ids of groups and aggregates that the select list puts out as they are."""
 
     def rewritten(self, expression: Expression) -> Expression:
         """The expression over the aggregation's output; new aggregates are added as they are met."""
@@ -199,8 +202,22 @@ def finished(
     aggregate = logical.Aggregate(plan, groups, tuple(frame.aggregates.values()))
     available = groups + tuple([to_attribute(a) for a in aggregate.aggregates])
     result, output = project(aggregate, available, rewritten, lateral)
-    scope = scope_over(output, child.scope, hidden=(), inner=None, aggregate=AggregateInfo(frame))
+    for item in rewritten:
+        value = item.child if isinstance(item, Alias) else item
+        if isinstance(value, Attribute):
+            frame.put_out.add(value.expr_id)
+    is_direct = not has_windows(result)
+    inner = None if is_direct else grouped_columns(frame)
+    scope = scope_over(output, child.scope, hidden=(), inner=inner, aggregate=AggregateInfo(frame, is_direct))
     return Resolved(result, scope)
+
+
+def grouped_columns(frame: Frame) -> Scope:
+    """The input's columns that are grouped by as they are."""
+    source = frame.source
+    groups = [(a, frame.groups.get(frame.keys.of(a))) for a in source.attributes]
+    columns = tuple([replace(g, name=a.name, qualifier=a.qualifier) for a, g in groups if g is not None])
+    return Scope(columns)
 
 
 def _group_attributes(frame: Frame) -> tuple[Attribute, ...]:
@@ -280,10 +297,13 @@ def resolve_over_aggregate(
 class _OverAggregate:
     """How names and aggregate functions are found above an aggregation."""
 
-    def __init__(self, frame: Frame, child: Resolved, analysis: Analysis, groups_first: bool) -> None:
+    def __init__(
+        self, frame: Frame, child: Resolved, analysis: Analysis, groups_first: bool, is_retry: bool = False
+    ) -> None:
         self.frame = frame
         self.child = child
         self.groups_first = groups_first
+        self.is_retry = is_retry
         self.source = analysis.over(frame.source)
         self.analysis = analysis
         self.made: set[int] = set()
@@ -293,7 +313,9 @@ class _OverAggregate:
         """The resolver of the whole expression."""
         scope = self.child.scope
         above = Scope(scope.attributes, scope.hidden, scope.qualified_only, scope.plans, self._inner())
-        return ExpressionResolver(self.analysis, above, missing=True, replaced=self.replaced)
+        return ExpressionResolver(
+            self.analysis, above, missing=True, replaced=self.replaced, aggregated=self.frame.source
+        )
 
     def _inner(self) -> Scope:
         """Columns of the input that may stand in a grouping expression."""
@@ -319,20 +341,29 @@ class _OverAggregate:
                 over = self.frame.rewritten(typed.expression)
                 self.made.update(n.expr_id for n in walk(over) if isinstance(n, Attribute))
                 return Typed(over, typed.name)
+        if isinstance(node, UnresolvedExtract) and not self.is_retry:
+            first = self.groups_first
+            return with_fallback(
+                lambda: self._again(node, resolver, first), lambda: self._again(node, resolver, not first)
+            )
         if isinstance(node, UnresolvedAttribute) and node.plan_id is None:
             return self._column(node, resolver)
         return None
 
+    def _again(self, node: Expression, resolver: ExpressionResolver, groups_first: bool) -> Typed:
+        """A field looked for with the other preference."""
+        other = _OverAggregate(self.frame, self.child, self.analysis, groups_first, is_retry=True)
+        other.made = self.made
+        return replace(resolver, replaced=other.replaced).resolve(node)
+
     def _column(self, node: UnresolvedAttribute, resolver: ExpressionResolver) -> Typed | None:
-        if self.groups_first:
+        def group() -> Typed | None:
             return self._group(node, resolver)
-        try:
-            found = in_scope(node.parts, self.child.scope, resolver, node.origin)
-        except SparkError:
-            found = self._group(node, resolver)
-            if found is None:
-                raise
-        return found
+
+        def output() -> Typed | None:
+            return in_scope(node.parts, self.child.scope, resolver, node.origin)
+
+        return with_fallback(group, output) if self.groups_first else with_fallback(output, group)
 
     def _group(self, node: UnresolvedAttribute, resolver: ExpressionResolver) -> Typed | None:
         """A column of the input that is itself grouped by (or a field of one)."""
@@ -364,10 +395,18 @@ def having(
     if is_having and not isinstance(typed.dtype, BooleanType):
         typed = Typed(cast_to(typed.expression, BOOLEAN, analysis.environment.ansi), typed.name)
     test = boolean_condition(typed, analysis, origin)
+    scope = child.scope
+    assert scope.aggregate is not None
+    frame = scope.aggregate.frame
+    assert isinstance(frame, Frame)
+    is_direct = scope.aggregate.is_direct and needed(test) <= scope.ids | frame.put_out
+    inner = None if is_direct else grouped_columns(frame)
+    aggregate = AggregateInfo(frame, is_direct)
+    kept = Scope(scope.attributes, scope.hidden, scope.qualified_only, scope.plans, inner, aggregate)
+    if has_windows(plan):
+        return Resolved(filtered_below_windows(plan, test), kept)
     raised, available = exposed_over(plan, child, [test])
     filtered = logical.Filter(raised, test)
-    scope = child.scope
-    kept = Scope(scope.attributes, scope.hidden, scope.qualified_only, scope.plans, None, scope.aggregate)
     return Resolved(trimmed(filtered, available, scope.attributes), kept)
 
 

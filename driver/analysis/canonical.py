@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+import pyarrow as pa
+
+from voltray.driver.plan.logical import LogicalPlan
 from voltray.proto.expressions import (
     AggregateCall,
     Alias,
     Attribute,
     Call,
     Cast,
+    ExistsSubquery,
     Expression,
+    InSubquery,
     Lambda,
     LambdaVariable,
     Literal,
     OuterReference,
+    ScalarSubquery,
     SortOrder,
     WindowCall,
     children_of,
 )  # fmt: skip
+from voltray.proto.types import DataType
 
 _COMMUTATIVE = frozenset({"+", "*", "and", "or", "==", "<=>", "&", "|", "^"})
 
@@ -75,4 +84,39 @@ class Keys:
                 return (repr(expression.frame), expression.ignore_nulls, *counts)
             case Lambda():
                 return (len(expression.parameters),)
+            case ScalarSubquery() | ExistsSubquery() | InSubquery():
+                return (_PlanShape().of(expression.plan),)
         return (id(expression),)
+
+
+class _PlanShape:
+    """A subquery's plan as nested tuples, equal for plans that differ in their own ids alone."""
+
+    def __init__(self) -> None:
+        self._ids: dict[int, int] = {}
+
+    def of(self, value: object) -> object:
+        """The shape of a plan, of an expression in it or of anything else that a node holds."""
+        match value:
+            case tuple():
+                return tuple([self.of(v) for v in value])
+            case OuterReference():
+                return ("outer", value.attribute.expr_id)
+            case Attribute():
+                return ("column", self._number(value.expr_id))
+            case Alias():
+                return (self.of(value.child), self._number(value.expr_id))
+            case LogicalPlan() | Expression():
+                held = [f.name for f in fields(value)]  # type: ignore[arg-type]
+                return (type(value).__name__, *[self.of(getattr(value, name)) for name in held])
+            case DataType():
+                return value.simpleString()
+            case pa.Table():
+                buffers = [b for column in value.columns for chunk in column.chunks for b in chunk.buffers()]
+                return tuple([b.address for b in buffers if b is not None])
+            case None | bool() | int() | str() | float():
+                return value
+        return id(value)
+
+    def _number(self, expr_id: int) -> int:
+        return self._ids.setdefault(expr_id, len(self._ids))

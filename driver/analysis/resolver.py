@@ -130,6 +130,9 @@ class ExpressionResolver:
 
     parameters: bool = False
     """Whether the columns are parameters of a SQL function, which subqueries of subqueries do not see."""
+    aggregated: Scope | None = None
+    """What is grouped below, where this resolves expressions above an aggregation."""
+
     windowed: bool = False
     """Whether this is the function of an OVER clause."""
 

@@ -75,9 +75,13 @@ def merged_plans(left: Scope, right: Scope) -> PlanIndex:
 
 @dataclass(frozen=True, eq=False)
 class AggregateInfo:
-    """The grouping below a select list, for HAVING and ORDER BY: see ``aggregation.py``."""
+    """The grouping below a select list, for HAVING and ORDER BY: see ``aggregation.py``.
+
+    ``is_direct``: nothing else stands between; else ORDER BY may name columns that are grouped by, and no aggregates.
+    """
 
     frame: object
+    is_direct: bool = True
 
 
 @dataclass(frozen=True, eq=False)

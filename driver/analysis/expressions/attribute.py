@@ -173,7 +173,7 @@ def _of_outer_data_frame(expression: UnresolvedAttribute, resolver: ExpressionRe
     for outer in resolver.analysis.outer:
         if expression.plan_id in outer.scope.plans.entries:
             typed = _of_data_frame(expression, outer)
-            return None if typed is None else _outer(typed)
+            return None if typed is None else outer_column(typed)
     if expression.plan_id is not None:
         raise analysis_error(
             "CANNOT_RESOLVE_DATAFRAME_COLUMN", expression.origin, name=f'"{".".join(expression.parts)}"'
@@ -199,12 +199,17 @@ def _in_outer_queries(
         while scope is not None:
             typed = in_scope(parts, scope, outer, origin)
             if typed is not None:
-                return _outer(typed)
+                return outer_column(typed)
             scope = scope.inner if outer.missing else None
+        if outer.aggregated is not None and outer.aggregated.find(parts, outer.environment.case_sensitive)[0]:
+            raise analysis_error(
+                "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_MISSING_FROM_INPUT", origin, operator="!Filter",
+                missingAttributes=f'"{parts[-1]}"', input=", ".join(f'"{a.name}"' for a in outer.scope.attributes),
+            )  # fmt: skip
     return None
 
 
-def _outer(typed: Typed) -> Typed:
+def outer_column(typed: Typed) -> Typed:
     """A column of a query around this one, with the fields taken from it."""
     names: list[str] = []
 

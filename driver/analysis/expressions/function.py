@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.functions import resolve_function
+from voltray.driver.analysis.outer_aggregates import check_outer_references, outer_aggregate
 from voltray.driver.analysis.python_functions import python_call
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import (
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 
 def resolve_call(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
     """A call by name."""
-    return resolve_function(expression, resolver)
+    outer = outer_aggregate(expression, resolver)
+    if outer is not None:
+        return outer
+    typed = resolve_function(expression, resolver)
+    if resolver.analysis.outer:
+        check_outer_references(typed, expression.origin)
+    return typed
 
 
 def resolve_text(expression: ExpressionString, resolver: ExpressionResolver) -> Typed:

@@ -5,16 +5,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.errors import analysis_error, unresolved_column
 from voltray.driver.analysis.expressions.attribute import in_scope
 from voltray.driver.analysis.expressions.extract import extract_field
-from voltray.driver.plan.expressions import UnresolvedRegex, UnresolvedStar
+from voltray.driver.analysis.scope import NameParts, Scope
+from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedRegex, UnresolvedStar
 from voltray.driver.plan.identifiers import quoted
-from voltray.proto.expressions import Alias, Attribute, Expression, OuterReference, new_id
-from voltray.proto.types import StructType
+from voltray.proto.expressions import (
+    Alias,
+    Attribute,
+    Call,
+    Expression,
+    Literal,
+    OuterReference,
+    dtype_of,
+    new_id,
+    nullable_of,
+    to_attribute,
+)  # fmt: skip
+from voltray.proto.types import BOOLEAN, STRING, StructField, StructType
 
 if TYPE_CHECKING:
-    from voltray.driver.analysis.resolver import ExpressionResolver
+    from voltray.driver.analysis.environment import Environment
+    from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 
 
 def star_attributes(star: UnresolvedStar, resolver: ExpressionResolver) -> tuple[Expression, ...]:
@@ -63,34 +76,96 @@ def _starred(star: UnresolvedStar, resolver: ExpressionResolver) -> tuple[Expres
 def _without(
     columns: tuple[Expression, ...], star: UnresolvedStar, resolver: ExpressionResolver
 ) -> tuple[Expression, ...]:
-    dropped: set[int] = set()
-    names = {c.name.lower() for c in columns if isinstance(c, (Attribute, Alias))}
-    kept = list(columns)
+    """The columns without those excluded, and without the nested fields excluded from them."""
+    excluded: dict[int, list[NameParts]] = {}
     for parts in star.except_names:
-        found = in_scope(parts, resolver.scope, resolver, star.origin)
-        if found is not None and isinstance(found.expression, Attribute):
-            dropped.add(found.expression.expr_id)
-            continue
-        if len(parts) == 1 and parts[0].lower() in names:
-            kept = [c for c in kept if not (isinstance(c, Alias) and c.name.lower() == parts[0].lower())]
-            continue
-        if found is not None:
-            kept = [_without_field(c, parts, resolver) for c in kept]
-            continue
-        from voltray.driver.analysis.errors import unresolved_column
+        position, path = _excluded(parts, columns, star, resolver)
+        others = excluded.setdefault(position, [])
+        if any(path[: len(o)] == o or o[: len(path)] == path for o in others):
+            shown = ", ".join([".".join(p) for p in star.except_names])
+            raise analysis_error("EXCEPT_OVERLAPPING_COLUMNS", star.origin, columns=shown)
+        others.append(path)
+    kept: list[Expression] = []
+    for position, column in enumerate(columns):
+        paths = excluded.get(position)
+        if paths is None:
+            kept.append(column)
+        elif () not in paths:
+            kept.append(_without_fields(column, paths, resolver, star))
+    return tuple(kept)
 
-        raise unresolved_column(parts, resolver.scope.attributes, star.origin)
-    return tuple([c for c in kept if not (isinstance(c, Attribute) and c.expr_id in dropped)])
+
+def _excluded(
+    parts: NameParts, columns: tuple[Expression, ...], star: UnresolvedStar, resolver: ExpressionResolver
+) -> tuple[int, NameParts]:
+    """Which column a name of EXCEPT means, and the nested field of it."""
+    named = tuple([_as_attribute(c) for c in columns])
+    case_sensitive = resolver.environment.case_sensitive
+    found, path = Scope(named).find(parts, case_sensitive)
+    if not found:
+        raise unresolved_column(parts, named, star.origin)
+    if len(found) > 1:
+        names = ", ".join([quoted((*a.qualifier, a.name)) for a in found])
+        raise analysis_error("AMBIGUOUS_REFERENCE", star.origin, name=quoted(parts), referenceNames=f"[{names}]")
+    dtype = found[0].dtype
+    for name in path:
+        fields = dtype.fields if isinstance(dtype, StructType) else ()
+        inside = [f for f in fields if f.name == name or (not case_sensitive and f.name.lower() == name.lower())]
+        if not inside:
+            raise unresolved_column(parts, named, star.origin)
+        dtype = inside[0].dataType
+    position = next(i for i, a in enumerate(named) if a is found[0])
+    return position, path if case_sensitive else tuple([p.lower() for p in path])
 
 
-def _without_field(column: Expression, parts: tuple[str, ...], resolver: ExpressionResolver) -> Expression:
-    from voltray.driver.analysis.expressions.update_fields import drop_field
+def _as_attribute(column: Expression) -> Attribute:
+    if isinstance(column, Attribute):
+        return column
+    assert isinstance(column, Alias)
+    return to_attribute(column)
+
+
+def _without_fields(
+    column: Expression, paths: list[NameParts], resolver: ExpressionResolver, star: UnresolvedStar
+) -> Expression:
     from voltray.driver.analysis.resolver import Typed
 
-    if not isinstance(column, Attribute) or column.name.lower() != parts[0].lower():
-        return column
-    rebuilt = drop_field(Typed(column, column.name, column.name), parts[1:], resolver, None)
-    return Alias(rebuilt.expression, column.name, new_id(), column.metadata)
+    child = column.child if isinstance(column, Alias) else column
+    name = _as_attribute(column).name
+    rebuilt = _pruned(Typed(child, name, name), paths, resolver, star)
+    metadata = column.metadata if isinstance(column, (Alias, Attribute)) else ()
+    return Alias(rebuilt, name, new_id(), metadata)
+
+
+def _pruned(struct: Typed, paths: list[NameParts], resolver: ExpressionResolver, star: UnresolvedStar) -> Expression:
+    """A struct built again from the fields that no path names."""
+    dtype = struct.dtype
+    assert isinstance(dtype, StructType)
+    cells: list[Expression] = []
+    fields: list[StructField] = []
+    for field in dtype.fields:
+        own = [p for p in paths if p[0] in (field.name, field.name.lower())]
+        if any(len(p) == 1 for p in own):
+            continue
+        value = extract_field(struct, field.name, resolver, star.origin)
+        cell = _pruned(value, [p[1:] for p in own], resolver, star) if own else value.expression
+        cells += [Literal(field.name, STRING), cell]
+        fields.append(StructField(field.name, dtype_of(cell), nullable_of(cell)))
+    built = Call("named_struct", tuple(cells), StructType(fields), False)
+    if not struct.nullable:
+        return built
+    present = Call("isnotnull", (struct.expression,), BOOLEAN, False)
+    return Call("when", (present, built), built.dtype, True)
+
+
+def as_regex(expression: Expression, environment: Environment) -> UnresolvedRegex | None:
+    """The regular expression that a name in backticks is, where the session reads such names so."""
+    if not isinstance(expression, UnresolvedAttribute) or not expression.is_quoted or len(expression.parts) > 2:
+        return None
+    *target, pattern = expression.parts
+    if re.fullmatch(r"\w+", pattern) or environment.conf("spark.sql.parser.quotedRegexColumnNames").lower() != "true":
+        return None
+    return UnresolvedRegex(pattern, origin=expression.origin, target=tuple(target))
 
 
 def regex_attributes(regex: UnresolvedRegex, resolver: ExpressionResolver) -> tuple[Expression, ...]:
@@ -101,6 +176,8 @@ def regex_attributes(regex: UnresolvedRegex, resolver: ExpressionResolver) -> tu
     except re.error as problem:
         raise analysis_error("INVALID_REGEXP_REPLACE", regex.origin, message=str(problem)) from problem
     columns = resolver.scope.attributes
+    if regex.target:
+        columns = tuple(resolver.scope.of_qualifier(regex.target, resolver.environment.case_sensitive))
     if regex.plan_id is not None:
         entries = resolver.scope.plans.entries.get(regex.plan_id, [])
         wanted = {a.expr_id for o in entries for a in o.scope.attributes}

@@ -15,7 +15,13 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.recursion import Recursion, RecursionReference
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import (
-    Alias, Attribute, ExistsSubquery, InSubquery, ScalarSubquery, new_id, walk,
+    Alias,
+    Attribute,
+    ExistsSubquery,
+    InSubquery,
+    ScalarSubquery,
+    new_id,
+    walk,
 )  # fmt: skip
 from voltray.proto.types import same_type
 

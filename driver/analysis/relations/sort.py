@@ -10,16 +10,30 @@ from voltray.driver.analysis.environment_flags import flag
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.sort_order import sort_key
 from voltray.driver.analysis.functions import contains_aggregate
+from voltray.driver.analysis.over_select import OverSelect
 from voltray.driver.analysis.projection import exposed_for, has_window, with_windows
 from voltray.driver.analysis.relations.filter import trimmed
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved, Scope, same_scope
 from voltray.driver.analysis.sql_functions import refuse_sql_functions
+from voltray.driver.optimizer.traversal import outer_attributes
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedSortOrder
-from voltray.proto.expressions import Alias, Attribute, Expression, Literal, SortOrder, new_id, to_attribute
-from voltray.proto.failures import SparkError
+from voltray.proto.expressions import (
+    Alias,
+    Attribute,
+    ExistsSubquery,
+    Expression,
+    InSubquery,
+    Literal,
+    ScalarSubquery,
+    SortOrder,
+    new_id,
+    to_attribute,
+    walk,
+)  # fmt: skip
+from voltray.proto.failures import QueryContext, SparkError
 from voltray.proto.types import IntegerType
 
 if TYPE_CHECKING:
@@ -31,9 +45,10 @@ def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
     refuse_sql_functions("Sort", relation.orders, analysis.environment)
     child = analysis.relation(relation.child)
     written = _unfolded(relation, child, analysis)
-    if child.scope.aggregate is not None:
+    if child.scope.aggregate is not None and child.scope.aggregate.is_direct:
         return _over_aggregate(relation, child, written, analysis)
-    resolver = analysis.over(child.scope, missing=child.scope.inner is not None)
+    over = OverSelect(child.scope)
+    resolver = analysis.over(child.scope, missing=child.scope.inner is not None, replaced=over.replaced)
     orders: list[SortOrder] = []
     for order in written:
         positioned = _position(order, child, relation, analysis.environment)
@@ -45,7 +60,20 @@ def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
                 "UNSUPPORTED_EXPR_FOR_OPERATOR", relation.origin, invalidExprSqls=f'"{inner}"'
             )
         orders.append(typed.expression)
+    _refuse_subqueries(orders, relation.origin)
     return _sorted(child.plan, child, orders, relation.is_global)
+
+
+_CATEGORY = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY"
+
+
+def _refuse_subqueries(orders: list[SortOrder], origin: QueryContext | None) -> None:
+    """Of subqueries, ORDER BY takes only those that give one value for all rows."""
+    for part in [p for o in orders for p in walk(o)]:
+        if isinstance(part, (ExistsSubquery, InSubquery)):
+            raise analysis_error(f"{_CATEGORY}.UNSUPPORTED_IN_EXISTS_SUBQUERY", origin, treeNode="Sort")
+        if isinstance(part, ScalarSubquery) and outer_attributes(part.plan):
+            raise analysis_error(f"{_CATEGORY}.UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY", origin, treeNode="Sort")
 
 
 def _sorted(plan: logical.LogicalPlan, child: Resolved, orders: list[SortOrder], is_global: bool) -> Resolved:
@@ -110,6 +138,7 @@ def _over_aggregate(
         current = Resolved(plan, current.scope)
         assert isinstance(typed.expression, SortOrder)
         orders.append(typed.expression)
+    _refuse_subqueries(orders, relation.origin)
     plan, available = exposed_over(current.plan, current, orders)
     result = _sorted_over(plan, available, current, orders, relation.is_global)
     scope = current.scope
