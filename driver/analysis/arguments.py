@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error, levenshtein
+from voltray.driver.analysis.expressions.star import as_regex, regex_attributes, star_attributes
 from voltray.driver.plan.expressions import NamedArgument, UnresolvedStar
 from voltray.executors.functions.registry import Function
 from voltray.proto.expressions import Expression
@@ -23,13 +24,15 @@ def ordered_arguments(
     origin: QueryContext | None,
 ) -> list[Expression]:
     """The arguments by position."""
-    if not any(isinstance(a, (NamedArgument, UnresolvedStar)) for a in args):
+    regexes = [as_regex(a, resolver.environment) for a in args]
+    if not any(isinstance(a, (NamedArgument, UnresolvedStar)) for a in args) and not any(regexes):
         return list(args)
     unfolded: list[Expression] = []
-    for argument in args:
+    for argument, regex in zip(args, regexes, strict=True):
+        if regex is not None:
+            unfolded.extend(regex_attributes(regex, resolver))
+            continue
         if isinstance(argument, UnresolvedStar):
-            from voltray.driver.analysis.expressions.star import star_attributes
-
             unfolded.extend(star_attributes(argument, resolver))
         else:
             unfolded.append(argument)

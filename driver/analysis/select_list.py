@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.alias import top_level_alias
-from voltray.driver.analysis.expressions.star import regex_attributes, star_attributes
+from voltray.driver.analysis.expressions.star import as_regex, regex_attributes, star_attributes
 from voltray.driver.analysis.functions import find_function
 from voltray.driver.analysis.lateral_aliases import LateralAliases
 from voltray.driver.analysis.resolver import Typed
@@ -64,6 +64,7 @@ def select_items(
 def _items_of(expression: Expression, resolver: ExpressionResolver) -> tuple[Item, ...]:
     if isinstance(expression, ExpressionString):
         expression = resolver.environment.parse_expression(expression.text)
+    expression = as_regex(expression, resolver.environment) or expression
     if isinstance(expression, UnresolvedStar):
         return star_attributes(expression, resolver)  # type: ignore[return-value]
     if isinstance(expression, UnresolvedRegex):
@@ -81,14 +82,16 @@ def _aliased(expression: UnresolvedAlias, resolver: ExpressionResolver) -> tuple
     child = expression.child
     if isinstance(child, ExpressionString):
         child = resolver.environment.parse_expression(child.text)
+    child = as_regex(child, resolver.environment) or child
     if isinstance(child, (UnresolvedStar, UnresolvedRegex)):
         columns = (
             star_attributes(child, resolver) if isinstance(child, UnresolvedStar) else regex_attributes(child, resolver)
         )
         if len(columns) == 1 and len(expression.names) == 1:
             return (top_level_alias(Typed(columns[0], ""), expression),)
+        shown = f"regular expression '{child.pattern}'" if isinstance(child, UnresolvedRegex) else "'*'"
         raise analysis_error(
-            "INVALID_USAGE_OF_STAR_OR_REGEX", expression.origin, elem="'*'", prettyName="expression `alias`"
+            "INVALID_USAGE_OF_STAR_OR_REGEX", expression.origin, elem=shown, prettyName="expression `alias`"
         )
     typed = resolver.resolve(child)
     generated = as_generator(child, typed, expression.names, expression.origin)

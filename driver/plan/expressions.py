@@ -6,7 +6,7 @@ Resolved expressions (``proto.expressions``) may stand among them wherever their
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from voltray.proto.expressions import Expression
@@ -27,6 +27,8 @@ class UnresolvedAttribute(Unresolved):
     plan_id: int | None = None
     is_metadata: bool = False
     origin: QueryContext | None = None
+    is_quoted: bool = field(default=False, compare=False)
+    """Whether the last part stood in backticks: a session may read such names as regular expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class UnresolvedRegex(Unresolved):
     pattern: str
     plan_id: int | None = None
     origin: QueryContext | None = None
+    target: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

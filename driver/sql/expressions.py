@@ -92,7 +92,8 @@ def _column(node: exp.Column, text: SqlText) -> Expression:
         return _star_of(node.this, parts[:-1], text, node)
     if node.args.get("join_mark"):
         raise text.error("(+) joins are not Spark SQL", node)
-    return u.UnresolvedAttribute(parts, origin=text.origin(node))
+    is_quoted = bool(node.this.args.get("quoted"))
+    return u.UnresolvedAttribute(parts, origin=text.origin(node), is_quoted=is_quoted)
 
 
 def _identifier(node: exp.Identifier, text: SqlText) -> Expression:

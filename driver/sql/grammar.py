@@ -10,7 +10,9 @@ from sqlglot.errors import ParseError
 from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokens import Token, TokenType
 
+from voltray.driver.plan.keywords import RESERVED
 from voltray.driver.sql.nodes import Pipe, UnpivotClause, UnpivotSet
+from voltray.driver.sql.options import current_options
 
 QUERY_CLAUSES = ("order", "sort", "cluster", "distribute", "limit", "offset")
 _SET_OPERATORS = ("UNION", "EXCEPT", "MINUS", "INTERSECT")
@@ -44,6 +46,48 @@ class QueryGrammar(SparkParser):
         """Refuse the token in hand (or another)."""
         found = token or self._curr
         raise SyntaxProblem(message, found if found else None)
+
+    def _parse_string_as_identifier(self) -> Any:
+        return None  # a string is never a name
+
+    def _parse_id_var(self, *args: Any, **options: Any) -> Any:
+        start = self._curr
+        found = super()._parse_id_var(*args, **options)
+        if found is not None and current_options().reserved_keywords:
+            if start.token_type != TokenType.IDENTIFIER and start.text.upper() in RESERVED:
+                self.raise_error("a reserved word is no name", start)
+        return found
+
+    def _parse_unary(self) -> Any:
+        return self._spanned(super()._parse_unary)
+
+    def _parse_range(self, *args: Any, **options: Any) -> Any:
+        return self._spanned(lambda: super(QueryGrammar, self)._parse_range(*args, **options), bool(args))
+
+    def _parse_limit(self, this: Any = None, top: bool = False, skip_limit_token: bool = False) -> Any:
+        if top or not self._match(TokenType.LIMIT):
+            return this
+        if self._match(TokenType.ALL):
+            return exp.Limit(expression=exp.var("ALL"))
+        count = self._parse_disjunction()
+        return exp.Limit(expression=count if count is not None else self._missing())
+
+    def _parse_offset(self, this: Any = None) -> Any:
+        if not self._match(TokenType.OFFSET):
+            return this
+        count = self._parse_disjunction()
+        return exp.Offset(expression=count if count is not None else self._missing())
+
+    def _parse_function(self, *args: Any, **options: Any) -> Any:
+        return self._spanned(lambda: super(QueryGrammar, self)._parse_function(*args, **options))
+
+    def _spanned(self, parse: Callable[[], Any], continued: bool = False) -> Any:
+        """What a rule reads, with the place of its first and last token."""
+        start = self._curr
+        node = parse()
+        if isinstance(node, exp.Expression) and start and self._prev.end >= start.start and not continued:
+            node.meta["start"], node.meta["end"] = start.start, self._prev.end
+        return node
 
     def _name(self) -> Any:
         """A name: no number and no sign, which sqlglot would take for one."""

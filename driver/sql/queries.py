@@ -143,10 +143,12 @@ def _modified(node: exp.Expression, relation: r.Relation, text: SqlText) -> r.Re
         if name != "distribute":
             relation = r.Sort(relation, keys, is_global)
     if node.args.get("offset") is not None:
-        relation = r.Offset(relation, e.convert(node.args["offset"].expression, text))
+        count = node.args["offset"].expression
+        relation = r.Offset(relation, e.convert(count, text), origin=text.origin(count))
     limit = node.args.get("limit")
     if limit is not None and not _is_all(limit.expression):
-        relation = r.Limit(relation, e.convert(limit.expression, text))
+        count = limit.expression
+        relation = r.Limit(relation, e.convert(count, text), origin=text.origin(count))
     return relation
 
 
@@ -188,7 +190,9 @@ def _table(node: exp.Table, text: SqlText) -> r.Relation:
     relation: r.Relation
     if isinstance(node.this, exp.Anonymous):
         arguments = tuple([e._argument(a, text) for a in node.this.expressions])
-        relation = r.TableFunction((str(node.this.this),), arguments, origin=text.origin(node))
+        qualifier = tuple([p.name for p in node.parts[:-1]])
+        place = text.origin(node if qualifier else node.this)
+        relation = r.TableFunction((*qualifier, str(node.this.this)), arguments, origin=place)
     else:
         parts = tuple([p.name for p in node.parts])
         relation = r.NamedTable(parts, origin=text.origin(node))
@@ -234,7 +238,7 @@ def _lateral(node: exp.Lateral, text: SqlText) -> r.Relation:
         relation = convert_query(node.this, text)
     else:
         arguments = tuple([e._argument(a, text) for a in node.this.expressions])
-        relation = r.TableFunction((str(node.this.this),), arguments, origin=text.origin(node))
+        relation = r.TableFunction((str(node.this.this),), arguments, origin=text.origin(node.this))
     return _aliased(node, relation)
 
 

@@ -18,7 +18,8 @@ def convert_sample(node: exp.TableSample, child: r.Relation, text: SqlText) -> r
     """Rows of a sample: a number of them, a percentage, or buckets."""
     seed = int(node.args["seed"].name) if node.args.get("seed") is not None else None
     if node.args.get("size") is not None:
-        return r.Limit(child, e.convert(node.args["size"], text))
+        size = node.args["size"]
+        return r.Limit(child, e.convert(size, text), origin=text.origin(size))
     if node.args.get("bucket_numerator") is not None:
         field = node.args.get("bucket_field")
         if field is not None:

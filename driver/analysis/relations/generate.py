@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.constants import constant_value
 from voltray.driver.analysis.errors import analysis_error, unsupported
-from voltray.driver.analysis.functions import is_foldable
 from voltray.driver.analysis.projection import exposed_for
-from voltray.driver.analysis.relations import python_worker_logs
+from voltray.driver.analysis.relations import keyword_list, python_worker_logs
 from voltray.driver.analysis.relations.columns import call, over
+from voltray.driver.analysis.relations.range_function import resolve_range_function
 from voltray.driver.analysis.scope import Resolved, Scope, leaf_scope, scope_over
 from voltray.driver.analysis.select_list import Generated, as_generator
 from voltray.driver.analysis.sql_functions import call_sql_table_function, find_sql_function, refuse_sql_functions
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import (
-    NamedArgument,
     PythonFunction,
     UnresolvedAlias,
     UnresolvedExtract,
@@ -25,9 +23,9 @@ from voltray.driver.plan.expressions import (
     UnresolvedStar,
 )  # fmt: skip
 from voltray.driver.plan.routines import SqlFunction
-from voltray.proto.expressions import Attribute, Expression, Literal, new_id
+from voltray.proto.expressions import Attribute, Expression, Literal
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import LONG, STRING, StringType
+from voltray.proto.types import STRING, StringType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -37,7 +35,9 @@ def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Res
     """``range(...)`` or a generator in FROM."""
     name = relation.name[-1].lower()
     if len(relation.name) == 1 and name == "range":
-        return _range(relation, analysis)
+        return resolve_range_function(relation, analysis)
+    if len(relation.name) == 1 and name == keyword_list.NAME:
+        return analysis.relation(keyword_list.keywords_relation(relation, analysis.environment))
     if len(relation.name) == 1 and name == python_worker_logs.NAME:
         return analysis.relation(python_worker_logs.logs_relation(relation, analysis.environment))
     user = analysis.environment.user_function(("table function", relation.name[-1].lower()))
@@ -47,6 +47,11 @@ def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Res
     defined = _sql_function(relation, analysis)
     if defined is not None:
         return call_sql_table_function(defined, relation, analysis)
+    if len(relation.name) > 1:
+        from voltray.driver.plan.identifiers import quoted
+
+        shown = quoted(relation.name)
+        raise analysis_error("INVALID_SQL_SYNTAX.INVALID_TABLE_VALUED_FUNC_NAME", relation.origin, funcName=shown)
     source = leaf_scope(logical.OneRow())
     function = UnresolvedFunction(relation.name, relation.args, origin=relation.origin)
     generated = _generator(function, source, analysis, relation.origin, table=True)
@@ -84,41 +89,6 @@ def _generator(
             "UNSUPPORTED_GENERATOR.NOT_GENERATOR", origin, functionName=typed.text, classCanonicalName=""
         )
     return generated
-
-
-def _range(relation: r.TableFunction, analysis: Analysis) -> Resolved:
-    resolver = analysis.over(Scope(()))
-    values: list[Any] = []
-    order = ["start", "end", "step", "numpartitions"]
-    named: dict[str, Any] = {}
-    for argument in relation.args:
-        expression = argument.value if isinstance(argument, NamedArgument) else argument
-        typed = resolver.resolve(expression)
-        value = constant_value(typed.expression, analysis.environment) if is_foldable(typed.expression) else None
-        if isinstance(value, str):
-            value = int(value)
-        if value is None or isinstance(value, bool):
-            raise analysis_error(
-                "UNEXPECTED_INPUT_TYPE", relation.origin, functionName="`range`", paramIndex="first",
-                requiredType='"BIGINT"', inputSql=f'"{typed.text}"', inputType='"VOID"',
-            )  # fmt: skip
-        if isinstance(argument, NamedArgument):
-            named[argument.name.lower()] = int(value)
-        else:
-            values.append(int(value))
-    if not 1 <= len(relation.args) <= 4:
-        raise analysis_error(
-            "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", relation.origin, functionName="`range`", expectedNum="[1, 2, 3, 4]",
-            actualNum=len(relation.args), docroot="https://spark.apache.org/docs/latest",
-        )  # fmt: skip
-    given = dict(zip(order if len(values) > 1 or named.get("end") is not None else ["end"], values, strict=False))
-    given.update(named)
-    attribute = Attribute(new_id(), "id", LONG, False)
-    step = given.get("step", 1)
-    if step == 0:
-        raise analysis_error("INTERNAL_ERROR", relation.origin, message="step (0) cannot be 0")
-    plan = logical.Range((attribute,), given.get("start", 0), given["end"], step, given.get("numpartitions"))
-    return leaf_scope(plan)
 
 
 def resolve_lateral_view(relation: r.LateralView, analysis: Analysis) -> Resolved:
