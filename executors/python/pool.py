@@ -200,9 +200,7 @@ class WorkerPool:
                 return worker
         raise spark_error("", ErrorKind.SPARK, message="No Python worker could be started.")
 
-    def _returned(
-        self, worker: Worker, session_id: str, query_id: str, clean: bool, updates: list[bytes]
-    ) -> None:
+    def _returned(self, worker: Worker, session_id: str, query_id: str, clean: bool, updates: list[bytes]) -> None:
         logs, output = worker.output.take()
         with self.lock:
             at_work = self.busy[query_id]
