@@ -86,6 +86,8 @@ def arithmetic(
             a, b = cast_to(a, promoted, ansi), cast_to(b, promoted, ansi)
     else:
         a, b = _legacy_number(a), _legacy_number(b)
+    if symbol in ("/", "%", "pmod") and isinstance(dtype_of(b), _INTERVALS):
+        _refuse(symbol, a, b, name, origin)
     a, b = _nulls(symbol, a, b, ansi)
     pair = _decimals(a, b, ansi)
     if pair is None:

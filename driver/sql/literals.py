@@ -16,7 +16,7 @@ _BOUNDS = {"L": 63, "S": 15, "Y": 7}
 def number(text: str) -> Literal:
     """An unsuffixed number: the smallest of INT, BIGINT and DECIMAL; DECIMAL with a point; DOUBLE with an exponent."""
     if re.search(r"[eE]", text):
-        return Literal(float(text), t.DOUBLE)
+        return _fraction(text, t.DOUBLE)
     if "." in text:
         return _decimal(text)
     value = int(text)
@@ -35,7 +35,7 @@ def suffixed_number(text: str) -> Literal:
     digits, suffix = text[:-1], upper[-1]
     dtype = _SUFFIX_TYPES[suffix]
     if suffix in ("D", "F"):
-        return Literal(float(digits), dtype)
+        return _fraction(digits, dtype)
     value, bits = int(digits), _BOUNDS[suffix]
     if not -(2**bits) <= value < 2**bits:
         raise spark_error(
@@ -44,6 +44,27 @@ def suffixed_number(text: str) -> Literal:
             rawStrippedQualifier=digits,
             minValue=-(2**bits),
             maxValue=2**bits - 1,
+            typeName=dtype.simpleString(),
+        )
+    return Literal(value, dtype)
+
+
+_LARGEST: dict[t.DataType, tuple[str, float]] = {
+    t.DOUBLE: ("1.7976931348623157E+308", 1.7976931348623157e308),
+    t.FLOAT: ("3.4028234663852886E+38", 3.4028234663852886e38),
+}
+
+
+def _fraction(text: str, dtype: t.DataType) -> Literal:
+    value = float(text)
+    shown, largest = _LARGEST[dtype]
+    if abs(value) > largest:
+        raise spark_error(
+            "INVALID_NUMERIC_LITERAL_RANGE",
+            ErrorKind.PARSE,
+            rawStrippedQualifier=text,
+            minValue=f"-{shown}",
+            maxValue=shown,
             typeName=dtype.simpleString(),
         )
     return Literal(value, dtype)

@@ -344,6 +344,10 @@ def _remainder(positive: bool, evaluation: Evaluation, left: pl.Expr, right: pl.
 
 
 # ---- signs ------------------------------------------------------------------------------------------
+def _opposite_overflow() -> SparkError:
+    return spark_error("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", ErrorKind.ARITHMETIC)
+
+
 def _negative(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     (dtype,) = argument_types(evaluation)
     if isinstance(dtype, CalendarIntervalType):
@@ -351,7 +355,9 @@ def _negative(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
         return pl.when(value.is_not_null()).then(pl.struct(parts))
     if isinstance(dtype, DayTimeIntervalType):
         counts = value.to_physical()
-        return _signed(evaluation, -counts, counts, pl.Int64()).cast(pl.Duration("us"))
+        return _signed(evaluation, -counts, counts, pl.Int64(), _opposite_overflow).cast(pl.Duration("us"))
+    if isinstance(dtype, YearMonthIntervalType):
+        return _signed(evaluation, value.neg(), value, pl.Int32(), _opposite_overflow)
     if isinstance(dtype, (FloatType, DoubleType)):
         return value.neg()
     return _signed(evaluation, value.neg(), value, carrier(dtype))
@@ -373,12 +379,15 @@ def _abs(value: pl.Expr) -> pl.Expr:
     return pl.when(value < 0).then(-value).otherwise(value)
 
 
-def _signed(evaluation: Evaluation, result: pl.Expr, value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _signed(
+    evaluation: Evaluation, result: pl.Expr, value: pl.Expr, dtype: pl.DataType,
+    error: Callable[[], SparkError] | None = None,
+) -> pl.Expr:  # fmt: skip
     """The result, refused where the value is the least of its type (whose opposite does not exist)."""
     if type(dtype) not in INTEGER_LIMITS or mode_of(evaluation) is EvalMode.LEGACY:
         return result
     bad = value == pl.lit(limits_of(dtype)[0], dtype)
-    return evaluation.checked(result, bad, lambda: overflow_error(JAVA_NAMES[type(dtype)]))
+    return evaluation.checked(result, bad, error or (lambda: overflow_error(JAVA_NAMES[type(dtype)])))
 
 
 def _positive(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:

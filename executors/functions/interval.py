@@ -151,7 +151,7 @@ def _scale(divide: bool) -> Callable[[Evaluation, pl.Expr, pl.Expr], pl.Expr]:
         if amount.simpleString() in ("float", "double"):
             return _scale_by_double(evaluation, whole, number, divide, limit, dtype, error)
         wide = _half_up(_wide(whole), _wide(number)) if divide else _wide(whole) * _wide(number)
-        return _fitting(evaluation, wide, limit, dtype, error)
+        return _fitting(evaluation, wide, limit, dtype, _quotient_overflow if divide else error)
 
     return body
 
@@ -166,6 +166,11 @@ def _not_zero(evaluation: Evaluation, number: pl.Expr) -> pl.Expr:
         return numbers_.zip_with(~zero.fill_null(False), pl.Series([None], dtype=numbers_.dtype))
 
     return evaluation.columnwise(check, number, dtype=carrier(dtype_of(evaluation.call.args[1])))
+
+
+def _quotient_overflow() -> SparkError:
+    condition = "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION"
+    return spark_error(condition, ErrorKind.ARITHMETIC, functionName="`try_divide`")
 
 
 def _divided_by_zero() -> SparkError:

@@ -158,7 +158,7 @@ def _narrowed(evaluation: Evaluation, dtype: DataType) -> Callable[..., pl.Serie
         values = total if small else total.to_physical()
         low, high = values.min(), values.max()
         if low is not None and (int(low) < -limit or int(high) >= limit):  # type: ignore[arg-type]
-            if mode is EvalMode.ANSI or not isinstance(dtype, LongType):
+            if mode is EvalMode.ANSI or (mode is EvalMode.LEGACY and not isinstance(dtype, LongType)):
                 upper, lower = pl.Series([limit], dtype=values.dtype), pl.Series([-limit], dtype=values.dtype)
                 rows.refuse((values >= upper) | (values < lower), lambda *cells: _sum_overflow(dtype))
             return _out_of_bounds(values, limit, mode).cast(target)
@@ -260,9 +260,15 @@ def _decimal_average(evaluation: Evaluation, dtype: DecimalType) -> Callable[...
 def _interval_average(evaluation: Evaluation) -> Callable[..., pl.Series]:
     target = carrier(evaluation.call.dtype)
     storage = pl.Int32 if target == pl.Int32 else pl.Int64
+    limit = 1 << (31 if storage == pl.Int32 else 63)
+    dtype, tolerant = evaluation.call.dtype, mode_of(evaluation) is EvalMode.TRY
 
     def average(rows: Rows, total: pl.Series, count: pl.Series) -> pl.Series:
         numbers = total.to_physical().cast(pl.Int128)
+        bad = (numbers >= pl.Series([limit], dtype=pl.Int128)) | (numbers < pl.Series([-limit], dtype=pl.Int128))
+        if not tolerant:
+            rows.refuse(bad, lambda *cells: _sum_overflow(dtype))
+        numbers = numbers.zip_with(~bad, pl.Series([None], dtype=pl.Int128))
         divisor = count.set(count == 0, None).cast(pl.Int128)
         return divide_half_up(numbers, divisor).cast(storage).cast(target)
 
