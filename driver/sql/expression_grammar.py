@@ -1,0 +1,159 @@
+"""Expressions as Spark's grammar has them: precedence of operators, typed literals, signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.parsers.spark import SparkParser
+from sqlglot.tokens import TokenType
+
+from voltray.driver.sql.intervals import parse_interval
+from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
+
+TYPED_NUMBER = "__typed_number"
+"""A number with a suffix: ``1L`` as a call on its text."""
+TYPED_LITERAL = "__typed_literal"
+"""``DATE '2024-01-01'`` as a call on the type's name and the text."""
+
+UNSIGNED_SHIFT = TokenType.DHASH_ARROW
+"""sqlglot has no token for ``>>>``: one that Spark's grammar never makes stands for it."""
+_LITERAL_TYPES = (
+    exp.DType.DATE,
+    exp.DType.TIMESTAMP,
+    exp.DType.TIMESTAMPTZ,
+    exp.DType.TIMESTAMPLTZ,
+    exp.DType.TIMESTAMPNTZ,
+    exp.DType.TIME,
+)
+_SUPPORTED_LITERALS = '"DATE", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP", "INTERVAL", "X", "TIME"'
+# From the loosest to the tightest; sqlglot gives them all one precedence.
+_BIT_OPERATORS: tuple[Mapping[TokenType, type[exp.Expression]], ...] = (
+    {TokenType.PIPE: exp.BitwiseOr},
+    {TokenType.CARET: exp.BitwiseXor},
+    {TokenType.AMP: exp.BitwiseAnd},
+)
+_NUMBERS = (TokenType.NUMBER, TokenType.UNICODE_STRING)
+
+
+def _typed_literal(parser: SparkParser, this: exp.Expression, to: exp.DataType) -> exp.Expression:
+    # sqlglot writes TIME as TIMESTAMP for Spark.
+    name = exp.Literal.string("time" if to.this == exp.DType.TIME else to.sql(dialect="spark"))
+    # In DATE '2020-01-01' :: STRING sqlglot has the cast around the string.
+    return _with_leaf(this, lambda leaf: exp.Anonymous(this=TYPED_LITERAL, expressions=[name, leaf]))
+
+
+def _with_leaf(node: exp.Expression, change: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+    """A node with what stands first in it, below casts and subscripts, changed."""
+    leaf = node
+    while isinstance(leaf, exp.Cast | exp.Bracket | exp.Dot | exp.Collate) and isinstance(leaf.this, exp.Expression):
+        leaf = leaf.this
+    if leaf is node:
+        return change(node)
+    leaf.replace(change(leaf.copy()))
+    return node
+
+
+def _negative(parser: Any) -> exp.Expression:
+    """A minus sign: it belongs to a number behind it, so ``-1 :: STRING`` is '-1'."""
+    numeric = parser._curr is not None and parser._curr.token_type in _NUMBERS
+    operand = parser._parse_unary()
+    if numeric and isinstance(operand, exp.Expression):
+        return _with_leaf(operand, lambda leaf: exp.Neg(this=leaf))
+    return exp.Neg(this=operand) if operand else _no_operand(parser)
+
+
+def _positive(parser: Any) -> exp.Expression:
+    operand = parser._parse_unary()
+    return exp.Anonymous(this="positive", expressions=[operand]) if operand else _no_operand(parser)
+
+
+def _no_operand(parser: Any) -> exp.Expression:
+    parser.raise_error("an operand is missing", parser._curr)
+    return exp.Null()
+
+
+class ExpressionGrammar(SparkParser):
+    """What differs from sqlglot's grammar of expressions."""
+
+    UNARY_PARSERS = {  # noqa: RUF012
+        **SparkParser.UNARY_PARSERS,
+        TokenType.DASH: _negative,
+        TokenType.PLUS: _positive,
+    }
+    TERM = {**SparkParser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012
+    COLUMN_OPERATORS = {  # noqa: RUF012
+        token: parse for token, parse in SparkParser.COLUMN_OPERATORS.items() if token != UNSIGNED_SHIFT
+    }
+    TYPE_LITERAL_PARSERS = dict.fromkeys(_LITERAL_TYPES, _typed_literal)
+
+    def _parse_bitwise(self) -> Any:
+        return self._parse_bits(0)
+
+    def _parse_bits(self, level: int) -> Any:
+        if level == len(_BIT_OPERATORS):
+            return self._parse_shifts()
+        operators = _BIT_OPERATORS[level]
+        this = self._parse_bits(level + 1)
+        while self._match_set(operators):
+            kind = operators[self._prev.token_type]
+            this = self.expression(kind(this=this, expression=self._parse_bits(level + 1)))
+        return this
+
+    def _parse_shifts(self) -> Any:
+        this = self._parse_term()
+        while True:
+            if self._match(UNSIGNED_SHIFT):
+                kind: type[exp.Expression] = exp.JSONBExtractScalar
+            elif self._match_shift(TokenType.LT):
+                kind = exp.BitwiseLeftShift
+            elif self._match_shift(TokenType.GT):
+                kind = exp.BitwiseRightShift
+            else:
+                return this
+            this = self.expression(kind(this=this, expression=self._parse_term()))
+
+    def _match_shift(self, sign: TokenType) -> bool:
+        first, second = self._curr, self._next
+        if not first or not second or not first.token_type == second.token_type == sign:
+            return False
+        if second.start != first.end + 1:
+            return False
+        self._advance(2)
+        return True
+
+    def _parse_interval(self, *args: object, **kwargs: object) -> Any:
+        return parse_interval(self)
+
+    def _parse_type(self, *args: Any, **kwargs: Any) -> Any:
+        name, value = self._curr, self._next
+        if name and value and name.token_type == TokenType.VAR and value.token_type == TokenType.STRING:
+            return self._parse_column_ops(self._named_literal())
+        return super()._parse_type(*args, **kwargs)
+
+    def _named_literal(self) -> exp.Expression:
+        """``X'1F'``; other names that stand before a string name no type of literals."""
+        name, value = self._curr.text.upper(), self._next.text
+        context = QueryContext(self.sql[self._curr.start : self._next.end + 1], self._curr.start, self._next.end)
+        self._advance(2)
+        if name == "X":
+            return exp.HexString(this=_hexadecimal(value, context))
+        raise spark_error(
+            "UNSUPPORTED_TYPED_LITERAL", ErrorKind.PARSE, contexts=(context,),
+            unsupportedType=f'"{name}"', supportedTypes=_SUPPORTED_LITERALS,
+        )  # fmt: skip
+
+
+def _hexadecimal(text: str, context: QueryContext) -> str:
+    try:
+        bytes.fromhex(text if len(text) % 2 == 0 else "0" + text)
+    except ValueError:
+        raise _invalid_hexadecimal(text, context) from None
+    return text
+
+
+def _invalid_hexadecimal(text: str, context: QueryContext) -> SparkError:
+    return spark_error(
+        "INVALID_TYPED_LITERAL", ErrorKind.PARSE, contexts=(context,), valueType='"X"', value=f"'{text}'"
+    )
