@@ -36,11 +36,11 @@ Check = Callable[[pa.DataType], bool]
 
 
 def _int(dtype: pa.DataType) -> bool:
-    return _is.is_int32(dtype) or _is.is_date32(dtype)
+    return bool(_is.is_int32(dtype) or _is.is_date32(dtype))
 
 
 def _long(dtype: pa.DataType) -> bool:
-    return _is.is_int64(dtype) or _is.is_timestamp(dtype) or _is.is_duration(dtype)
+    return bool(_is.is_int64(dtype) or _is.is_timestamp(dtype) or _is.is_duration(dtype))
 
 
 def _text(dtype: pa.DataType) -> bool:
