@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.catalog.records import Table
-from voltray.driver.plan.relations import NamedTable, Relation, SubqueryAlias, With
+from voltray.driver.plan.relations import NamedTable, Relation, StoredView, With
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
@@ -18,7 +18,8 @@ def view_query(table: Table, environment: Environment) -> Relation:
     database = table.view_database or table.database
     is_here = database == environment.catalog.current_database
     bound = query if is_here else _qualified(query, database, frozenset())
-    return SubqueryAlias(bound, table.name, table.identifier[:2], tuple(f.name for f in table.schema.fields))
+    fields, names = tuple(table.schema.fields), table.view_names
+    return StoredView(bound, table.identifier, fields, names, table.view_schema_mode, table.view_text)
 
 
 def _qualified(node: Any, database: str, defined: frozenset[str]) -> Any:
@@ -28,7 +29,7 @@ def _qualified(node: Any, database: str, defined: frozenset[str]) -> Any:
             return node
         return replace(node, parts=(database, *node.parts))
     if isinstance(node, With):
-        defined = defined | {name.lower() for name, _, _ in node.definitions}
+        defined = defined | {name.lower() for name, *_ in node.definitions}
     if isinstance(node, tuple):
         return tuple(_qualified(part, database, defined) for part in node)
     if is_dataclass(node) and not isinstance(node, type) and type(node).__module__.startswith("voltray."):

@@ -12,7 +12,7 @@ from typing import Any
 from voltray.driver.plan.expressions import PythonFunction, UnresolvedSortOrder
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import DataType, StructType
+from voltray.proto.types import DataType, StructField, StructType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +134,18 @@ class SubqueryAlias(Relation):
     alias: str
     qualifier: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredView(Relation):
+    """A view of the catalog: its query, its columns, and the names that the query's columns had when it was made."""
+
+    query: Relation
+    name: tuple[str, ...]
+    fields: tuple[StructField, ...]
+    query_names: tuple[str, ...]
+    mode: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

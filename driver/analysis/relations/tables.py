@@ -34,7 +34,7 @@ def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
         return qualified(scan, _table_qualifier(relation, found))
     outside = replace(analysis, outer=(), definitions={}, references={}, windows={}, parameters={})
     resolved = outside.relation(found)
-    if isinstance(found, r.SubqueryAlias):
+    if isinstance(found, r.SubqueryAlias | r.StoredView):
         return resolved
     return qualified(resolved, _stored_qualifier(relation.parts, analysis))
 
