@@ -26,6 +26,18 @@ def parse_variable_statement(text: str) -> s.Statement | None:
     return None
 
 
+def parse_script_set(text: str) -> SetVariables | None:
+    """``SET`` as a script has it, which sets variables alone; None for any other statement."""
+    words = Words(text)
+    if not words.take("SET"):
+        return None
+    if not words.sees("VARIABLE|VAR", "=") and words.kind(1) in ("word", "quoted"):
+        words.take("VARIABLE|VAR")
+    made = assignment(words)
+    words.end()
+    return made
+
+
 def _ended(statement: s.Statement, words: Words) -> s.Statement:
     words.end()
     return statement

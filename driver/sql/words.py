@@ -64,6 +64,10 @@ class Words:
         """Whether these words come next; ``A|B`` is a choice."""
         return all(self.peek(i) in word.split("|") for i, word in enumerate(words))
 
+    def sees_at(self, ahead: int, choices: str) -> bool:
+        """Whether one of these words comes so many tokens further on."""
+        return self.kind(ahead) in ("word", "symbol") and self.peek(ahead) in choices.split("|")
+
     # ---- stepping ---------------------------------------------------------------------------------
     def take(self, *words: str) -> bool:
         """Step over these words where they come next."""

@@ -234,6 +234,8 @@ def _variable(parts: NameParts, resolver: ExpressionResolver, origin: QueryConte
         name, fields = parts[2].lower(), parts[3:]
     elif len(parts) > 1 and parts[0].lower() == "session":
         name, fields = parts[1].lower(), parts[2:]
+    elif len(parts) > 1 and (labelled := f"{parts[0]}.{parts[1]}".lower()) in variables:  # of a script's block
+        name, fields = labelled, parts[2:]
     literal = variables.get(name) if variables else None
     if literal is None:
         return None

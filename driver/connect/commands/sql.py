@@ -10,15 +10,22 @@ from pyspark.sql.connect.proto import base_pb2, commands_pb2, relations_pb2
 from voltray.driver.connect.messages.relations import named_arguments, positional_arguments
 from voltray.driver.connect.statements import immediate
 from voltray.driver.connect.statements.catalogue import run_statement
-from voltray.driver.connect.statements.rows import NOTHING
+from voltray.driver.connect.statements.rows import NOTHING, Rows
+from voltray.driver.connect.statements.scripts import run_script
+from voltray.driver.plan.logical import schema_of
 from voltray.driver.plan.programs import ExecuteImmediate
 from voltray.driver.plan.relations import Relation, SqlQuery
-from voltray.proto.types import arrow_schema
+from voltray.driver.sql.markers import with_parameters
+from voltray.driver.sql.scripts import is_script, parse_script
+from voltray.proto.failures import spark_error
+from voltray.proto.types import StructType, arrow_schema
 
 if TYPE_CHECKING:
     from voltray.driver.connect.operations import Operation
     from voltray.driver.connect.session import Session
-    from voltray.driver.connect.statements.rows import Rows
+    from voltray.driver.plan.logical import LogicalPlan
+
+Answer = Rows | SqlQuery | relations_pb2.Relation
 
 
 def run_sql_command(session: Session, operation: Operation, command: commands_pb2.SqlCommand) -> None:
@@ -35,9 +42,15 @@ def run_sql_command(session: Session, operation: Operation, command: commands_pb
     operation.respond(response)
 
 
-def run_text(session: Session, operation: Operation, given: SqlQuery) -> Rows | SqlQuery:
+def run_text(session: Session, operation: Operation, given: SqlQuery) -> Answer:
     """Do what a text says; a query is only checked, and what it is (without EXECUTE IMMEDIATE) returned."""
     text, named, positional = given.text, given.named_arguments, given.positional_arguments
+    if is_script(text):
+        if positional:
+            raise spark_error("UNSUPPORTED_FEATURE.SQL_SCRIPTING_WITH_POSITIONAL_PARAMETERS")
+        script = parse_script(with_parameters(text, dict(named), ()))
+        answer: Answer | None = run_script(session, script, lambda inside, part: _answer(inside, operation, part))
+        return NOTHING if answer is None else answer
     parsed = immediate.parsed(session, text, named, positional)
     if isinstance(parsed, ExecuteImmediate):
         inner = SqlQuery(*immediate.expanded(session, parsed))
@@ -54,8 +67,26 @@ def run_text(session: Session, operation: Operation, given: SqlQuery) -> Rows | 
     return run_statement(session, operation, parsed)
 
 
-def _message(answer: Rows | SqlQuery, session: Session) -> relations_pb2.Relation:
+def _answer(session: Session, operation: Operation, text: str) -> Rows | relations_pb2.Relation | None:
+    """What a statement of a script answers with; a query is run now, for later statements may change what it sees."""
+    done = run_text(session, operation, SqlQuery(text))
+    if isinstance(done, SqlQuery):
+        return _data_message(session, operation, session.analyze(done))
+    return done if isinstance(done, relations_pb2.Relation) or done.schema.fields else None
+
+
+def _data_message(session: Session, operation: Operation, plan: LogicalPlan) -> relations_pb2.Relation:
+    """A query's rows as a local relation."""
+    schema = schema_of(plan)
+    tables = [pa.ipc.open_stream(batch.data).read_all() for batch in session.execute(plan, operation).batches()]
+    whole = pa.concat_tables(tables) if tables else arrow_schema(schema, session.time_zone).empty_table()
+    return _local_message(schema, whole)
+
+
+def _message(answer: Answer, session: Session) -> relations_pb2.Relation:
     """An answer as the relation that the client goes on with."""
+    if isinstance(answer, relations_pb2.Relation):
+        return answer
     if not isinstance(answer, SqlQuery):
         return _rows_message(answer, session)
     relation = relations_pb2.Relation()
@@ -70,12 +101,16 @@ def _rows_message(rows: Rows, session: Session) -> relations_pb2.Relation:
     """A statement's rows as a local relation, which the client shows as any DataFrame."""
     schema = arrow_schema(rows.schema, session.time_zone)
     columns = [pa.array([row[i] for row in rows.rows], f.type) for i, f in enumerate(schema)]
+    return _local_message(rows.schema, pa.Table.from_arrays(columns, schema=schema) if columns else None)
+
+
+def _local_message(schema: StructType, table: pa.Table | None) -> relations_pb2.Relation:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        if columns:
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+    with pa.ipc.new_stream(sink, pa.schema([]) if table is None else table.schema) as writer:
+        if table is not None:
+            writer.write_table(table)
     message = relations_pb2.Relation()
-    message.local_relation.schema = rows.schema.json()
+    message.local_relation.schema = schema.json()
     message.local_relation.data = sink.getvalue().to_pybytes()
     return message
 
