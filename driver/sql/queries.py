@@ -77,9 +77,7 @@ def _aggregate(group: exp.Group, child: r.Relation, items: tuple[Expression, ...
         elements = [type(elements[-1])(expressions=elements[:-1])]
     alternatives = [_grouping_sets(x, text) for x in elements]
     named = [x for s in alternatives for x in s]
-    if all(not isinstance(x, (exp.Cube, exp.Rollup, exp.GroupingSets)) for x in elements[:-1]) and isinstance(
-        elements[-1], exp.GroupingSets
-    ):
+    if group.args.get("grouping_sets"):
         # GROUP BY a, b GROUPING SETS (...): the plain elements only name what the sets use.
         alternatives = alternatives[-1:]
     sets = [tuple(itertools.chain.from_iterable(choice)) for choice in itertools.product(*alternatives)]

@@ -39,7 +39,7 @@ def compile_recursion(
 
 def _at_level(task: TaskContext, number: int, inputs: Mapping[str, pl.LazyFrame]) -> TaskContext:
     """Random numbers go on from level to level: their seeds move as they do from partition to partition."""
-    evaluation = replace(task.evaluation, partition_id=task.evaluation.partition_id + number)
+    evaluation = replace(task.evaluation, partition_id=task.evaluation.partition_id + number - 1)
     return replace(task, evaluation=evaluation, inputs=inputs)
 
 

@@ -24,7 +24,7 @@ from voltray.driver.analysis.scope import Resolved
 from voltray.driver.analysis.select_list import Generated, Item, select_items
 from voltray.driver.analysis.time_windows import naming_windows
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.expressions import UnresolvedStar
+from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedStar
 from voltray.proto.expressions import Alias, Attribute, Expression, Literal
 from voltray.proto.types import IntegerType
 
@@ -47,7 +47,8 @@ def aggregated(relation: r.Aggregate, child: Resolved, analysis: Analysis) -> Re
     resolver = naming_windows(relation.groups, analysis.over(child.scope))
     items, lateral = select_items(relation.items, resolver)
     if relation.group_kind == "all":
-        groups = _all_groups(items)
+        named = child.scope.find(("all",), analysis.environment.case_sensitive)[0]
+        groups = [resolver.resolve(UnresolvedAttribute(("all",)))] if named else _all_groups(items)
         return aggregate_select(child, groups, items, lateral, analysis, relation.origin)
     written = [_group(g, items, relation, resolver) for g in relation.groups]
     groups = [g for found in written for g in found]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.aggregation import aggregate_sql, having
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, shown_type
-from voltray.driver.analysis.functions import contains_aggregate, find_function
+from voltray.driver.analysis.functions import contains_aggregate
 from voltray.driver.analysis.projection import exposed_for, has_window
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved, same_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
-from voltray.driver.plan.expressions import UnresolvedFunction, UnresolvedWindow
-from voltray.executors.functions.registry import FunctionKind
 from voltray.proto.expressions import Attribute, Expression
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import BOOLEAN, BooleanType, NullType
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
 def resolve_filter(relation: r.Filter, analysis: Analysis) -> Resolved:
     """Rows for which a condition holds; it may use columns that the select list below left out."""
-    child = analysis.relation(_selected(relation))
+    child = analysis.relation(_selected(relation, analysis))
     if child.scope.aggregate is not None:
         return having(child, relation.condition, analysis, relation.origin, relation.is_having)
     typed = analysis.over(child.scope, missing=child.scope.inner is not None).resolve(relation.condition)
@@ -36,32 +33,14 @@ def resolve_filter(relation: r.Filter, analysis: Analysis) -> Resolved:
     return filtered(child, condition)
 
 
-def _selected(relation: r.Filter) -> r.Relation:
-    """What HAVING filters: a select list without groups is one group where HAVING aggregates, else ordinary rows."""
+def _selected(relation: r.Filter, analysis: Analysis) -> r.Relation:
+    """What HAVING filters: without GROUP BY one group, but where a legacy conf makes it a WHERE."""
     child = relation.child
     if not relation.is_having or not isinstance(child, r.Project) or child.child is None:
         return child
-    if _aggregates(relation.condition):
-        return r.Aggregate(child.child, "groupby", (), child.items, prepend_groups=False, plan_id=child.plan_id)
-    return child
-
-
-def _aggregates(expression: Expression) -> bool:
-    """Whether an unresolved expression calls an aggregate function."""
-    stack: list[object] = [expression]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, UnresolvedWindow):
-            continue
-        if isinstance(node, UnresolvedFunction):
-            entry = find_function(node.name[-1])
-            if entry is not None and entry.kind is FunctionKind.AGGREGATE:
-                return True
-        if isinstance(node, tuple):
-            stack.extend(node)
-        elif isinstance(node, Expression):
-            stack.extend(getattr(node, f.name) for f in fields(node))
-    return False
+    if analysis.environment.conf("spark.sql.legacy.parser.havingWithoutGroupByAsWhere").lower() == "true":
+        return child
+    return r.Aggregate(child.child, "groupby", (), child.items, prepend_groups=False, plan_id=child.plan_id)
 
 
 def boolean_condition(typed: Typed, analysis: Analysis, origin: QueryContext | None) -> Expression:

@@ -50,9 +50,11 @@ def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
     over = OverSelect(child.scope)
     resolver = analysis.over(child.scope, missing=child.scope.inner is not None, replaced=over.replaced)
     orders: list[SortOrder] = []
-    for order in written:
-        positioned = _position(order, child, relation, analysis.environment)
-        typed = positioned if positioned is not None else resolver.resolve(order)
+    found = [None if _is_position(order, analysis.environment) else resolver.resolve(order) for order in written]
+    positions_first = flag(analysis.environment, "spark.sql.prioritizeOrdinalResolutionInSort.enabled")
+    columns = child.scope.attributes if positions_first else _with_missing(child.scope, found)
+    for order, key in zip(written, found, strict=True):
+        typed = key if key is not None else _position(order, columns, relation)
         assert isinstance(typed.expression, SortOrder)
         if contains_aggregate(typed.expression) and not has_window(typed.expression):
             inner = typed.text.removesuffix(" ASC NULLS FIRST").removesuffix(" DESC NULLS LAST")
@@ -105,16 +107,27 @@ def _unfolded(relation: r.Sort, child: Resolved, analysis: Analysis) -> tuple[Un
     )
 
 
-def _position(
-    order: UnresolvedSortOrder, child: Resolved, relation: r.Sort, environment: Environment
-) -> Typed | None:
-    """ORDER BY 2: the second output column."""
+def _is_position(order: UnresolvedSortOrder, environment: Environment) -> bool:
+    """ORDER BY 2."""
     literal: Expression = order.child
-    if not (isinstance(literal, Literal) and isinstance(literal.dtype, IntegerType)):
-        return None
-    if not flag(environment, "spark.sql.orderByOrdinal"):
-        return None
-    columns = child.scope.attributes
+    is_number = isinstance(literal, Literal) and isinstance(literal.dtype, IntegerType)
+    return is_number and flag(environment, "spark.sql.orderByOrdinal")
+
+
+def _with_missing(scope: Scope, keys: list[Typed | None]) -> tuple[Attribute, ...]:
+    """The output, and behind it what keys read of the select list's input: what positions count where they come last."""
+    missing: dict[int, Attribute] = {}
+    for key in keys:
+        for node in walk(key.expression) if key is not None else ():
+            if isinstance(node, Attribute) and node.expr_id not in scope.ids:
+                missing.setdefault(node.expr_id, node)
+    return scope.attributes + tuple(missing.values())
+
+
+def _position(order: UnresolvedSortOrder, columns: tuple[Attribute, ...], relation: r.Sort) -> Typed:
+    """The column at a position."""
+    literal = order.child
+    assert isinstance(literal, Literal)
     if not 1 <= int(literal.value or 0) <= len(columns):
         raise analysis_error(
             "ORDER_BY_POS_OUT_OF_RANGE", relation.origin, index=literal.value, size=len(columns)
@@ -130,9 +143,8 @@ def _over_aggregate(
     current = child
     orders: list[SortOrder] = []
     for order in written:
-        positioned = _position(order, child, relation, analysis.environment)
-        if positioned is not None:
-            typed, plan = positioned, current.plan
+        if _is_position(order, analysis.environment):
+            typed, plan = _position(order, child.scope.attributes, relation), current.plan
         else:
             typed, plan = resolve_over_aggregate(order, current, analysis)
         current = Resolved(plan, current.scope)
