@@ -269,7 +269,7 @@ def with_nullability(dtype: DataType, nullable: bool) -> DataType:
             key = with_nullability(dtype.keyType, nullable)
             return MapType(key, with_nullability(dtype.valueType, nullable), nullable)
         case StructType():
-            fields = [StructField(f.name, with_nullability(f.dataType, nullable), nullable) for f in dtype.fields]
+            fields = [StructField(f.name, with_nullability(f.dataType, nullable), nullable, f.metadata) for f in dtype.fields]
             return StructType(fields)
     return dtype
 

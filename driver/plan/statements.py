@@ -193,6 +193,8 @@ class Explain(Statement):
     mode: str
     query: Relation | None
     statement: Statement | None = None
+    text: str = ""
+    """The statement's text, where it is no query."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.identifiers import split_identifier
 from voltray.driver.sql.forms import read_form
-from voltray.driver.sql.parser import parse_expression, parse_query
+from voltray.driver.sql.parser import parse_expression
 from voltray.driver.sql.schema import parse_schema
 from voltray.driver.sql.time_zones import set_time_zone
+from voltray.proto.failures import ErrorKind, QueryContext, spark_error
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _NAME = r"(?P<name>(?:`(?:[^`]|``)*`|[\w$]+)(?:\s*\.\s*(?:`(?:[^`]|``)*`|[\w$]+))*)"
@@ -28,7 +29,14 @@ def parse_command(text: str) -> s.Statement | None:
         match = pattern.fullmatch(body)
         if match is not None:
             return build(match)
+    wrong = _WRONG.get(body.split(None, 1)[0].upper() if body else "")
+    if wrong is not None:
+        raise spark_error(wrong, ErrorKind.PARSE, contexts=(QueryContext(text, 0, len(text) - 1),))
     return None
+
+
+# What begins so and is none of the forms.
+_WRONG = {"SET": "INVALID_SET_SYNTAX", "RESET": "INVALID_RESET_COMMAND_FORMAT"}
 
 
 def _without_comments(text: str) -> str:
@@ -47,6 +55,8 @@ def _named(match: re.Match[str], group: str = "name") -> s.Name:
 
 def _set(match: re.Match[str]) -> s.Statement:
     value = match["value"]
+    if value is not None and re.fullmatch(r"\s*`[^`]*`\s*", value):
+        value = value.strip()[1:-1]
     return s.SetConf(match["key"].strip().strip("`"), value.strip() if value is not None else None)
 
 
@@ -63,7 +73,13 @@ def _show(what: str) -> Callable[[re.Match[str]], s.Statement]:
 
 
 def _explain(match: re.Match[str]) -> s.Statement:
-    return s.Explain((match["mode"] or "simple").lower(), parse_query(match["query"]))
+    from voltray.driver.sql.statements import parse_sql
+
+    mode = (match["mode"] or "simple").lower()
+    parsed = parse_sql(match["query"])
+    if isinstance(parsed, s.Statement):
+        return s.Explain(mode, None, parsed, match["query"])
+    return s.Explain(mode, parsed)
 
 
 def _declare(match: re.Match[str]) -> s.Statement:
@@ -93,7 +109,7 @@ _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], s.Statement]],
     ),
     (_p(r"SHOW CURRENT (?:NAMESPACE|DATABASE|SCHEMA)"), _show("current_namespace")),
     (
-        _p(r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED))? (?P<query>(?:SELECT|WITH|VALUES)\b.*)"),
+        _p(r"EXPLAIN(?: (?P<mode>EXTENDED|CODEGEN|COST|FORMATTED))? (?P<query>.+)"),
         _explain,
     ),
     (_p(r"CLEAR CACHE"), lambda m: s.UncacheTable(None)),

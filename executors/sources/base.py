@@ -17,6 +17,8 @@ from voltray.proto.expressions import Attribute
 from voltray.proto.types import DataType, StructType
 
 METADATA_COLUMN = "_metadata"
+EXISTS_DEFAULT_TEXT = "__EXISTS_DEFAULT_TEXT"
+"""Metadata of a column that was added with a default: its value in older files, as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class ScanColumn:
     name: str
     dtype: DataType
     column: str
+    default: Any = None
+    """What rows of files without the column have: an internal value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.literals import literal_column
 from voltray.executors.sources import binary_file, csv, json, orc, parquet, text, xml
 from voltray.executors.sources.base import (
+    EXISTS_DEFAULT_TEXT,
     METADATA_COLUMN,
     GroupScan,
     Options,
@@ -109,7 +110,7 @@ def _scan_group(
     wants_index = metadata is not None and source.row_index and "row_index" in field_names(metadata.dtype)
     group = GroupScan(
         files=files,
-        columns=tuple(ScanColumn(a.name, a.dtype, a.column) for a in data),
+        columns=tuple(ScanColumn(a.name, a.dtype, a.column, _default(a, context)) for a in data),
         schema=operator.schema,
         options=Options(operator.options),
         context=context,
@@ -127,6 +128,12 @@ def _scan_group(
     if not operator.attributes:
         return _rows_only(frame)
     return frame.with_columns(extra).select([a.column for a in operator.attributes])
+
+
+def _default(attribute: Attribute, context: EvaluationContext) -> Any:
+    """What a column added later is in older files, where it was added with a default."""
+    text = dict(attribute.metadata).get(EXISTS_DEFAULT_TEXT) if attribute.metadata else None
+    return internal_value(text, attribute.dtype, context.time_zone) if isinstance(text, str) else None
 
 
 def _rows_only(frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.orc as pa_orc
 
 from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.executors.literals import literal_column
 from voltray.executors.sources.base import FileWriter, GroupScan, Options, ScanColumn, Source, SourceFile, WriteGroup
 from voltray.executors.sources.compression import check_codec
 from voltray.executors.sources.conversion import arrow_to_spark, converted
@@ -125,7 +126,7 @@ def _value(
 ) -> pl.Expr:
     name = names.get(column.name.lower())
     if name is None:
-        missing = pl.Series([None], dtype=carrier(column.dtype)).new_from_index(0, count)
+        missing = pl.select(literal_column(column.default, column.dtype)).to_series(0).new_from_index(0, count)
         return pl.lit(missing).alias(column.column)
     physical = held.schema[name]
     if isinstance(column.dtype, TimestampType) and physical == pl.Datetime("us"):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pyspark.sql.types import StructType as SparkStructType
 
 from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.executors.literals import literal_column
 from voltray.executors.sources.base import FileWriter, GroupScan, Options, Source, SourceFile, WriteGroup
 from voltray.executors.sources.compression import check_codec
 from voltray.executors.sources.conversion import arrow_to_spark, converted
@@ -130,7 +131,7 @@ def _converted(frame: pl.LazyFrame, physical: dict[str, pl.DataType], path: str,
     for column in group.columns:
         name = found[column.name]
         if name is None:
-            items.append(pl.lit(None, dtype=carrier(column.dtype)).alias(column.column))
+            items.append(literal_column(column.default, column.dtype).alias(column.column))
             continue
         value = converted(pl.col(name), physical[name], column.dtype)
         if value is None:

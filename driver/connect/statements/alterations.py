@@ -147,6 +147,10 @@ def _add_columns(session: Session, table: Table, change: c.AddColumns) -> None:
         seen.add(column.name[0].lower())
         if not supports_deeply(source, column.dtype):
             raise unsupported_type(source, column.name[0], column.dtype)
+    if any(c.default is not None for c in change.columns) and table.provider not in ("parquet", "orc"):
+        raise spark_error(
+            "ADD_DEFAULT_UNSUPPORTED", statementType="ALTER TABLE ADD COLUMNS", dataSource=table.provider
+        )
     made = [new_field(session, column, "ALTER TABLE ADD COLUMNS", existing_rows=True) for column in change.columns]
     split = len(table.schema.fields) - len(table.partition_columns)
     fields = [*table.schema.fields[:split], *made, *table.schema.fields[split:]]

@@ -8,10 +8,20 @@ from voltray.driver.plan import expressions as u
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quote
 from voltray.driver.plan.table_changes import NewColumn
+from voltray.executors.sources.base import EXISTS_DEFAULT_TEXT
 from voltray.proto.coercion import can_store_assign
 from voltray.proto.expressions import Expression
-from voltray.proto.failures import SparkError, spark_error
-from voltray.proto.types import CharType, DataType, StringType, StructField, VarcharType, same_type, type_name
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.types import (
+    STRING,
+    CharType,
+    DataType,
+    StringType,
+    StructField,
+    VarcharType,
+    same_type,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
@@ -33,7 +43,24 @@ def new_field(session: Session, column: NewColumn, statement: str, *, existing_r
         check_default(session, column.name[-1], column.dtype, column.default, statement)
         metadata[CURRENT_DEFAULT] = column.default
         metadata[EXISTS_DEFAULT] = column.default
+        if existing_rows:
+            metadata |= _in_older_files(session, column)
     return StructField(column.name[-1], column.dtype, column.nullable, metadata)
+
+
+def _in_older_files(session: Session, column: NewColumn) -> dict[str, str]:
+    """The default's value as readers of files without the column take it."""
+    from voltray.driver.connect.statements.variables import evaluate
+
+    if column.dtype.typeName() in ("array", "map", "struct", "variant", "interval"):
+        raise spark_error(
+            "UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, sqlstate="0A000",
+            message="[UNSUPPORTED_FEATURE] A column of a nested type cannot be added with a default. SQLSTATE: 0A000",
+        )  # fmt: skip
+    assert column.default is not None
+    cast = u.UnresolvedCast(u.UnresolvedCast(session.parse_expression(column.default), column.dtype), STRING)
+    value = evaluate(session, cast, None).value
+    return {} if value is None else {EXISTS_DEFAULT_TEXT: str(value)}
 
 
 def check_default(session: Session, name: str, dtype: DataType, text: str, statement: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from voltray.driver.connect.statements.table_information import (
 )
 from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
+from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.logical import schema_of
 from voltray.proto.failures import spark_error
 
@@ -119,7 +121,7 @@ def describe(session: Session, operation: Operation, statement: s.Describe) -> R
     if statement.what == "database":
         return _describe_database(session, statement)
     if statement.what == "function":
-        return _describe_function(statement)
+        return _describe_function(session, statement)
     return describe_table(session, statement)
 
 
@@ -171,11 +173,18 @@ def _describe_database(session: Session, statement: s.Describe) -> Rows:
     return text_rows(("info_name", "info_value"), rows)
 
 
-def _describe_function(statement: s.Describe) -> Rows:
-    name = ".".join(statement.name)
-    if name.lower() not in builtin_functions():
-        raise spark_error("UNRESOLVED_ROUTINE", routineName=f"`{name}`", searchPath="[`system`.`builtin`]")
-    return text_rows(("function_desc",), [(f"Function: {name}",)])
+def _describe_function(session: Session, statement: s.Describe) -> Rows:
+    name = statement.name[-1].lower()
+    lines = [f"Function: {name}"]
+    entry = builtin_functions().get(name) if len(statement.name) == 1 else None
+    if entry is not None:
+        lines += [f"Class: {entry.class_name}"] if entry.class_name else []
+    elif (stored := session.catalog.store.function(*session.catalog.qualified(statement.name))) is not None:
+        lines = [f"Function: {CATALOG}.{stored.database}.{stored.name}", f"Class: {stored.class_name}", "Usage: N/A."]
+    elif session.user_function(statement.name) is None:
+        path = f"[`system`.`builtin`, `system`.`session`, `{CATALOG}`.`{session.catalog.current_database}`]"
+        raise spark_error("UNRESOLVED_ROUTINE", routineName=quoted(statement.name), searchPath=path)
+    return text_rows(("function_desc",), [(line,) for line in lines])
 
 
 def explain(session: Session, operation: Operation, statement: s.Explain) -> Rows:
@@ -190,11 +199,14 @@ def explain(session: Session, operation: Operation, statement: s.Explain) -> Row
         "formatted": Mode.EXPLAIN_MODE_FORMATTED,
     }
     if statement.query is None:
-        return text_rows(("plan",), [(_command_plan(statement.statement),)])
+        return text_rows(("plan",), [(_command_plan(statement),)])
     return text_rows(("plan",), [(explain_text(session, statement.query, modes[statement.mode]),)])
 
 
-def _command_plan(statement: s.Statement | None) -> str:
+def _command_plan(statement: s.Explain) -> str:
     """The plan of a statement that is no query: what would be carried out."""
-    name = f"{type(statement).__name__}Command"
-    return f"== Physical Plan ==\nExecute {name}\n   +- {name}\n\n"
+    name, shown = f"{type(statement.statement).__name__}Command", ""
+    if isinstance(statement.statement, s.Describe) and statement.statement.what == "query":
+        name = "DescribeQueryCommand"
+        shown = " " + re.sub(r"(?is)^desc(ribe)?(\s+query)?\s+", "", statement.text)
+    return f"== Physical Plan ==\nExecute {name}\n   +- {name}{shown}\n\n"

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog.records import Table
-from voltray.driver.connect.statements.variables import evaluate
 from voltray.driver.connect.statements.lookup import existing_table, find_field
 from voltray.driver.connect.statements.rows import Rows, text_rows
+from voltray.driver.connect.statements.variables import evaluate
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import statements as s
 from voltray.driver.plan import table_changes as c

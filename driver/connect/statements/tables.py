@@ -46,7 +46,7 @@ def create_database(session: Session, operation: Operation, statement: s.CreateD
     """Make a database."""
     table_creation.create_database(
         session,
-        statement.name[-1],
+        _single_part(statement.name),
         if_not_exists=statement.if_not_exists,
         comment=statement.comment,
         location=statement.location,
@@ -55,9 +55,17 @@ def create_database(session: Session, operation: Operation, statement: s.CreateD
     return NOTHING
 
 
+def _single_part(name: tuple[str, ...]) -> str:
+    """A database's name, without the catalog's."""
+    parts = name[1:] if len(name) > 1 and name[0].lower() == CATALOG else name
+    if len(parts) != 1:
+        raise spark_error("REQUIRES_SINGLE_PART_NAMESPACE", sessionCatalog=CATALOG, namespace=quoted(parts))
+    return parts[0]
+
+
 def drop_database(session: Session, operation: Operation, statement: s.DropDatabase) -> Rows:
     """Drop a database."""
-    name = statement.name[-1]
+    name = _single_part(statement.name)
     table_creation.drop_database(session, name, if_exists=statement.if_exists, cascade=statement.cascade)
     return NOTHING
 
