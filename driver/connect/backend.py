@@ -39,6 +39,8 @@ class Backend:
         self.shared_catalog = catalog
         self.server_confs = server_confs(settings)
         self._stop_parts = stop_parts
+        self.port = settings.port
+        """Where the server listens; once it is bound, the port that it got."""
 
     def analyze(self, relation: Relation, session: Session) -> LogicalPlan:
         """Resolve a relation."""

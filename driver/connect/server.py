@@ -106,6 +106,7 @@ def start_server(settings: Settings, backend: Backend | None = None) -> RunningS
     server = grpc.server(threads, options=_options(settings), maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS)
     port = _bind(server, settings)
     backend = backend or start_backend(settings)
+    backend.port = port
     try:
         sessions = Sessions(lambda key: Session(key, backend), settings.session_idle_timeout)
         service = SparkConnectService(sessions, threads)

@@ -251,7 +251,7 @@ class Session:
         """Where a process on this machine finds this very session."""
         settings = self.backend.settings
         host = settings.host if settings.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        return f"sc://{host}:{settings.port}/;session_id={self.key.session_id};user_id={quote(self.key.user_id)}"
+        return f"sc://{host}:{self.backend.port}/;session_id={self.key.session_id};user_id={quote(self.key.user_id)}"
 
     # The way of a query.
 

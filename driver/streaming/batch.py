@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from voltray.driver.streaming.environment import StreamingSession
 
 # Metrics of our own have names that no user's can have.
-SOURCE, SINK, WATERMARK = "voltray.source.", "voltray.sink", "voltray.watermark."
+OWN = "voltray."
+SOURCE, SINK, WATERMARK = f"{OWN}source.", f"{OWN}sink", f"{OWN}watermark."
 
 _STATEFUL: dict[type[LogicalPlan], Callable[[Any, StateContext], LogicalPlan]] = {
     Aggregate: run_aggregate,
@@ -128,6 +129,14 @@ def counted(plan: LogicalPlan, name: str) -> LogicalPlan:
     """The plan with its rows counted as they pass."""
     rows = AggregateCall("count", (Literal(1, INTEGER),), LONG, False)
     return CollectMetrics(plan, name, (Alias(rows, "rows", new_id()),))
+
+
+def without_counts(plan: LogicalPlan) -> LogicalPlan:
+    """A batch's plan as users know it: without what counts its rows."""
+    if isinstance(plan, CollectMetrics) and plan.name.startswith(OWN):
+        return without_counts(plan.child)
+    children = children_of(plan)
+    return with_children(plan, tuple([without_counts(c) for c in children])) if children else plan
 
 
 def watched(node: Watermark, child: LogicalPlan, index: int) -> LogicalPlan:

@@ -37,9 +37,8 @@ def event_times(plan: LogicalPlan) -> dict[int, str]:
 def _kind(expression: Expression, found: dict[int, str]) -> str | None:
     if isinstance(expression, Attribute):
         return found.get(expression.expr_id)
-    if isinstance(expression, Call) and expression.args and isinstance(expression.args[0], Attribute):
-        if expression.args[0].expr_id in found:
-            return WINDOW if expression.name in _WINDOWS else TIME if expression.name == "window_time" else None
+    if isinstance(expression, Call) and expression.args and _kind(expression.args[0], found) is not None:
+        return WINDOW if expression.name in _WINDOWS else TIME if expression.name == "window_time" else None
     return None
 
 

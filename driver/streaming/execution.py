@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from voltray.driver.plan.logical import LogicalPlan, walk
 from voltray.driver.plan.streaming import StreamScan, Watermark, stream_scans
-from voltray.driver.streaming.batch import SINK, SOURCE, WATERMARK, BatchPlanner, BatchRun, counted
+from voltray.driver.streaming.batch import OWN, SINK, SOURCE, WATERMARK, BatchPlanner, BatchRun, counted
 from voltray.driver.streaming.checkpoint import BatchOffsets, Checkpoint
 from voltray.driver.streaming.event_time import EventTimes
 from voltray.driver.streaming.progress import Durations, Identity, SourceFigures, iso_time, progress_json
 from voltray.driver.streaming.sources import SourceReader, open_source
-from voltray.driver.streaming.state import OperatorState
+from voltray.driver.streaming.state import LATE, OperatorState
 
 if TYPE_CHECKING:
     from voltray.driver.streaming.environment import StreamingSession
@@ -131,6 +131,8 @@ class Execution:
         self.checkpoint.write_commit(batch.batch_id, self.watermark_ms)
         durations.add("commitOffsets", time.monotonic() - at)
         durations.add("triggerExecution", time.monotonic() - started)
+        for number, state in enumerate(self.states, 1):
+            state.rows_dropped = max(0, run.count(f"{LATE}{number}"))
         progress = self._progress(batch, run, durations, event_time)
         self.late_ms = self.ran_watermark_ms = ran_with
         self.committed = batch.offsets
@@ -158,8 +160,8 @@ class Execution:
                 continue
             highest = found["max"] // 1000
             self.seen_max[i] = max(self.seen_max.get(i, 0), highest - node.delay_ms)
-            shown = {"avg": found.get("avg"), "max": found["max"], "min": found["min"]}
-            shown = {k: iso_time(float(v) / 1000) for k, v in shown.items() if v is not None}
+            figures = {name: found.get(name) for name in ("avg", "max", "min")}
+            shown = {name: iso_time(float(v) / 1000) for name, v in figures.items() if v is not None}
         if len(self.seen_max) == len(self.planner.watermarks):
             self.watermark_ms = max(self.watermark_ms, min(self.seen_max.values()))
         return {**shown, "watermark": iso_time(current)}
@@ -169,7 +171,7 @@ class Execution:
             SourceFigures(s.description, self.committed[i], batch.offsets[i], max(0, run.count(f"{SOURCE}{i}")))
             for i, s in enumerate(self.sources)
         ]
-        observed = {name: values for name, values in run.observed.items() if not name.startswith("voltray.")}
+        observed = {name: values for name, values in run.observed.items() if not name.startswith(OWN)}
         return progress_json(
             self.identity,
             batch.batch_id,
@@ -177,7 +179,7 @@ class Execution:
             self.previous_ms,
             durations,
             event_time,
-            self.states,
+            self.states[::-1],
             figures,
             (self.sink.description, run.count(SINK)),
             observed,

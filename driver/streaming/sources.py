@@ -270,7 +270,8 @@ class FileReader:
         if count is not None:
             return files[: max(1, int(count))]
         if size is not None:
-            total, taken = 0, []
+            total = 0
+            taken: list[SourceFile] = []
             for file in files:
                 total += file.size
                 if taken and total > int(size):

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from voltray.driver.plan.logical import (
     Aggregate,
+    CollectMetrics,
     Deduplicate,
     Filter,
     Join,
@@ -27,6 +28,7 @@ from voltray.driver.plan.streaming import AggregateBuffers, DeduplicateWithinWat
 from voltray.driver.planning.aggregate import buffer_attributes, can_split
 from voltray.driver.streaming.event_time import EventTimes, has_session_window
 from voltray.proto.expressions import (
+    AggregateCall,
     Alias,
     Attribute,
     Call,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from voltray.driver.streaming.environment import StreamingSession
 
 Tables = tuple[pa.Table, ...]
+LATE = "voltray.late."
 
 
 @dataclass(slots=True)
@@ -94,12 +97,14 @@ class StateContext:
         """A plan's rows."""
         return self.collect(self.session.optimize(plan))
 
-    def without_late(self, plan: LogicalPlan, columns: tuple[Attribute, ...], state: OperatorState) -> LogicalPlan:
+    def without_late(self, plan: LogicalPlan, columns: tuple[Attribute, ...]) -> LogicalPlan:
         """The plan without rows that come after the watermark has passed them."""
         column = self.times.among(columns)
-        if column is None or self.late_ms <= 0:
+        if column is None or self.mode == "complete":
             return plan
-        return Filter(plan, self.times.is_current(column, self.late_ms))
+        old = AggregateCall("count_if", (self.times.is_old(column, self.late_ms),), LONG, False)
+        seen = CollectMetrics(plan, f"{LATE}{self.used}", (Alias(old, "rows", new_id()),))
+        return Filter(seen, self.times.is_current(column, self.late_ms))
 
 
 def local(attributes: tuple[Attribute, ...], table: pa.Table) -> LocalData:
@@ -119,7 +124,7 @@ def joined(old: pa.Table | None, new: pa.Table) -> pa.Table:
 def run_aggregate(node: Aggregate, context: StateContext) -> LogicalPlan:
     """An aggregation over all rows so far: by the output mode all groups, those changed, or those that are done."""
     state = context.next_state("stateStoreSave")
-    clean = context.without_late(node.child, node.groups, state)
+    clean = context.without_late(node.child, node.groups)
     planned = context.session.optimize(replace(node, child=clean))
     sessions = has_session_window(node.child)
     if sessions or not isinstance(planned, Aggregate) or not all(can_split(a) for a in planned.aggregates):
@@ -209,7 +214,7 @@ def run_deduplicate(node: Deduplicate, context: StateContext) -> LogicalPlan:
     """The rows whose keys were not met before."""
     state = context.next_state("dedupe")
     time = context.times.among(node.keys)
-    clean = context.without_late(node.child, node.keys, state)
+    clean = context.without_late(node.child, node.keys)
     fresh: LogicalPlan = Deduplicate(clean, node.keys)
     if state.tables:
         fresh = _matching(fresh, node.keys, state.tables[0], "left_anti")
@@ -230,7 +235,7 @@ def run_deduplicate_within(node: DeduplicateWithinWatermark, context: StateConte
     state = context.next_state("dedupeWithinWatermark")
     time = context.times.among(node.output)
     assert time is not None
-    clean = context.without_late(node.child, (time,), state)
+    clean = context.without_late(node.child, (time,))
     fresh: LogicalPlan = Deduplicate(clean, node.keys)
     if state.tables:
         met = state.tables[0].select(list(range(len(node.keys))))

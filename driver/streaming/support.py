@@ -18,7 +18,7 @@ from voltray.driver.plan.logical import (
     walk,
 )  # fmt: skip
 from voltray.driver.plan.streaming import DeduplicateWithinWatermark, is_streaming, unsupported_stream
-from voltray.driver.streaming.event_time import EventTimes
+from voltray.driver.streaming.event_time import EventTimes, has_session_window
 from voltray.proto.expressions import AggregateCall, WindowCall
 from voltray.proto.expressions import walk as walk_expression
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
@@ -64,6 +64,8 @@ def check_supported(plan: LogicalPlan, mode: str) -> None:
 def _check_mode(plan: LogicalPlan, aggregates: list[Aggregate], mode: str) -> None:
     if mode == "complete" and not aggregates:
         raise _mode_refused(mode, "no streaming aggregations")
+    if mode == "update" and any(has_session_window(a.child) for a in aggregates):
+        raise _mode_refused(mode, "session window streaming aggregations")
     times = EventTimes.of(plan)
     if mode == "append" and any(times.among(a.groups) is None for a in aggregates):
         raise _mode_refused(mode, "streaming aggregations without watermark")
@@ -111,8 +113,8 @@ def _check_join(node: Join, mode: str, aggregated: bool) -> None:
             )
         if mode != "append":
             raise unsupported_stream(
-                f"Inner join between two streaming DataFrames/Datasets is not supported in {mode.capitalize()} "
-                "output mode, only in Append output mode"
+                f"Join between two streaming DataFrames/Datasets is not supported in {mode.capitalize()} output mode, "
+                "only in Append output mode"
             )
         return
     if node.kind == "full":

@@ -114,7 +114,7 @@ def _file_stream(relation: r.DataSource, name: str, analysis: Analysis) -> Logic
                 "A stream of files needs a schema of the user's. Where spark.sql.streaming.schemaInference is true "
                 "and there are files already, it is found out."
             )
-            raise spark_error("_LEGACY_ERROR_TEMP_2049", ErrorKind.ILLEGAL_ARGUMENT, message=message)
+            raise spark_error("_LEGACY_ERROR_TEMP_2048", ErrorKind.ILLEGAL_ARGUMENT, sqlstate="", message=message)
         schema = schema_of(file_scan(source, tuple(paths), relation.options, None, environment))
     scan = file_scan(source, tuple(paths), relation.options, schema, environment)
     descriptor = FileStreamSource(source.names[0], tuple(paths), relation.options, schema_of(scan))

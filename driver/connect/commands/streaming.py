@@ -9,6 +9,7 @@ from pyspark.sql.connect.proto import base_pb2, commands_pb2
 
 from voltray.driver.connect.errors import unsupported_operation
 from voltray.driver.plan.text import plan_text
+from voltray.driver.streaming.batch import without_counts
 from voltray.driver.streaming.query import IDLE, PROGRESS, TERMINATED, exception_text
 from voltray.driver.streaming.triggers import Trigger, processing_time
 from voltray.driver.streaming.writing import StreamWriteRequest
@@ -132,11 +133,12 @@ def _explain(query: StreamingQuery, command: Any, result: Result, operation: Ope
         result.explain.result = "No physical plan. Waiting for data."
         return
     session = execution.session
+    plan = without_counts(plan)
     optimized = session.optimize(plan)
     physical = session.scheduler.explain(optimized, session.evaluation_context())
     shown = f"== Physical Plan ==\n{physical.rstrip()}\n"
     if command.explain.extended:
-        analyzed = f"== Analyzed Logical Plan ==\n{plan_text(plan)}\n\n"
+        analyzed = f"== Parsed Logical Plan ==\n{plan_text(plan)}\n\n== Analyzed Logical Plan ==\n{plan_text(plan)}\n\n"
         shown = f"{analyzed}== Optimized Logical Plan ==\n{plan_text(optimized)}\n\n{shown}"
     result.explain.result = shown
 
