@@ -15,7 +15,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto.session_files import PythonReport, SessionFile
 
 if TYPE_CHECKING:
-    from voltray.driver.scheduler.cluster import ExecutorHandle
+    from voltray.driver.scheduler.executor_watch import ExecutorHandle
 
 _output = logging.getLogger("voltray.python")
 PART_BYTES = 16 << 20

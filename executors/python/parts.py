@@ -27,13 +27,13 @@ Part = tuple[int, int]
 
 def rows_of_batch(batch: pa.RecordBatch, context: EvaluationContext) -> int:
     """Rows of one batch: what the session says, else more of narrow rows than of wide ones."""
-    width = max(1, batch.nbytes // max(1, batch.num_rows))
+    width: int = max(1, batch.nbytes // max(1, batch.num_rows))
     rows = int(context.conf(BATCH_ROWS_CONF, "0"))
     if not context.conf(BATCH_ROWS_CONF):
         rows = min(_MOST_ROWS, max(DEFAULT_BATCH_ROWS, _AIM_BYTES // width))
     elif rows <= 0:
         return 1 << 31
-    most = _bytes(context.conf(BATCH_BYTES_CONF)) or _MOST_BYTES
+    most: int = _bytes(context.conf(BATCH_BYTES_CONF)) or _MOST_BYTES
     return min(rows, max(1, most // width))
 
 

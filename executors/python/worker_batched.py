@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark import worker
@@ -20,14 +20,11 @@ from pyspark.sql.types import (
     LongType,
     StringType,
 )  # fmt: skip
-from worker_entry import (
-    cells_to_arrow,
-    input_converter,
-    keep,
-    output_converter,
-    plain_arrow,
-    worker_type,
-)  # fmt: skip
+
+if TYPE_CHECKING:
+    from voltray.executors.python import worker_entry as entry
+else:  # beside this script, wherever that lies
+    import worker_entry as entry
 
 BATCHED = 100
 Columns = tuple[list[list[Any]], int]
@@ -46,7 +43,7 @@ _CLASSES: dict[type[DataType], frozenset[type]] = {
 
 def cells_of(column: pa.Array, convert: Callable[[Any], Any]) -> list[Any]:
     """A column's cells as a function gets them."""
-    if convert is not keep:
+    if convert is not entry.keep:
         return [convert(cell) for cell in column.to_pylist()]
     if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return column.to_numpy().tolist()  # type: ignore[no-any-return]
@@ -59,9 +56,9 @@ def result_array(cells: list[Any], dtype: DataType) -> pa.Array:
     if classes is not None and classes.issuperset(map(type, cells)):
         # A number beyond the type is told cell by cell.
         with contextlib.suppress(pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
-            return pa.array(cells, plain_arrow(dtype))
-    convert = output_converter(dtype)
-    return cells_to_arrow([None if c is None else convert(c) for c in cells], dtype)
+            return pa.array(cells, entry.plain_arrow(dtype))
+    convert = entry.output_converter(dtype)
+    return entry.cells_to_arrow([None if c is None else convert(c) for c in cells], dtype)
 
 
 class ArrowColumns:
@@ -74,8 +71,8 @@ class ArrowColumns:
         """The input's batches, each as lists of cells and its number of rows."""
         reader = pa.ipc.open_stream(stream)
         described = json.loads(reader.schema.metadata[b"spark"])
-        self.results = [worker_type(t) for t in described["results"]]
-        converters = [input_converter(worker_type(t)) for t in described["inputs"]]
+        self.results = [entry.worker_type(t) for t in described["results"]]
+        converters = [entry.input_converter(entry.worker_type(t)) for t in described["inputs"]]
         for batch in reader:
             pairs = zip(batch.columns, converters, strict=True)
             yield [cells_of(column, convert) for column, convert in pairs], batch.num_rows
@@ -119,10 +116,10 @@ def _called(function: Function, columns: list[list[Any]], rows: int) -> list[Any
 
 
 def _read_functions(pickled: Any, infile: Any) -> tuple[Any, None, ArrowColumns, ArrowColumns]:
-    profiler = worker.utf8_deserializer.loads(infile) if read_bool(infile) else None
     theirs: Any = worker
+    profiler = theirs.utf8_deserializer.loads(infile) if read_bool(infile) else None
     spark_wrap, spark_check = theirs.wrap_udf, theirs.fail_on_stopiteration
-    theirs.wrap_udf, theirs.fail_on_stopiteration = _wrapped, keep
+    theirs.wrap_udf, theirs.fail_on_stopiteration = _wrapped, entry.keep
     try:
         count = read_int(infile)
         functions: list[Function] = [
@@ -148,3 +145,6 @@ def install() -> None:
         return _read_functions(pickled, infile) if eval_type == BATCHED else spark_read(pickled, infile, eval_type)
 
     theirs.read_udfs = read_udfs
+    if not theirs.has_memory_profiler:
+        # Spark's worker fails here, on an import that it does not need.
+        theirs.wrap_memory_profiler = lambda function, *_: function

@@ -40,8 +40,8 @@ def prepare() -> Any:
     """Import what tasks need; the module whose ``serve`` runs them."""
     sys.path.insert(0, HERE)
     try:
-        import worker_batched
-        import worker_entry
+        worker_batched = importlib.import_module("worker_batched")
+        worker_entry = importlib.import_module("worker_entry")
     finally:
         sys.path.remove(HERE)
     for name in _IMPORTED_AHEAD:
@@ -126,7 +126,8 @@ def run_factory(descriptor: int) -> None:
     gc.freeze()
     control.send(b"ready")
     while True:
-        ready, _, _ = select.select([control, awake], [], [])
+        sources: list[Any] = [control, awake]
+        ready, _, _ = select.select(sources, [], [])
         if awake in ready:
             os.read(awake, 4096)
             _tell_of_ended(control)
