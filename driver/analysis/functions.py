@@ -10,6 +10,7 @@ from voltray.driver.analysis.casts import cast_to, eval_mode
 from voltray.driver.analysis.char_padding import with_char_padding
 from voltray.driver.analysis.displays import DISPLAYS, WITHOUT_PARENTHESES
 from voltray.driver.analysis.errors import analysis_error, mismatch, ordinal, shown_type
+from voltray.driver.analysis.function_syntax import check_syntax
 from voltray.driver.analysis.names import Displayed, Name, called, listed, rope, text_of
 from voltray.driver.analysis.operators import RULES, SYMBOLS
 from voltray.driver.analysis.resolver import Typed
@@ -37,7 +38,7 @@ from voltray.proto.expressions import (
     walk,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext, SparkError
-from voltray.proto.types import DataType, DecimalType, NullType, StringType, same_type, type_name
+from voltray.proto.types import BooleanType, DataType, DecimalType, NullType, StringType, same_type, type_name
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
@@ -403,6 +404,10 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
     if expression.filter is not None:
         condition = resolver.resolve(expression.filter)
         shown = rope(shown, " FILTER (WHERE ", condition.name, ")")
+        if not isinstance(condition.dtype, (BooleanType, NullType)):
+            shown_filter = f'"{condition.text}"'
+            raise analysis_error("INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", expression.origin, filterExpr=shown_filter)
+    check_syntax(entry, name, expression)
     orders = tuple([resolver.resolve(o) for o in expression.order_by])
     if orders:
         shown = rope(shown, " WITHIN GROUP (ORDER BY ", listed([within_group_name(o, name) for o in orders]), ")")

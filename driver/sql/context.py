@@ -58,6 +58,10 @@ class SqlText:
         contexts = (origin,) if origin is not None else ()
         return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint=f": {what}", contexts=contexts)
 
+    def refused_word(self, word: str, node: exp.Expression) -> SparkError:
+        """PARSE_SYNTAX_ERROR at a word that Spark's grammar does not have where it stands."""
+        return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=f"'{word}'", hint="")
+
     def parameter(self, name: str | None, node: exp.Expression) -> Expression:
         """The argument bound to a parameter marker (``:name``, or ``?`` by its place)."""
         if name:

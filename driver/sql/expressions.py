@@ -481,13 +481,18 @@ def frame(spec: exp.WindowSpec | None, text: SqlText) -> u.UnresolvedFrame | Non
     """A window frame clause."""
     if spec is None:
         return None
+    if str(spec.args["kind"]).upper() == "GROUPS":
+        raise text.refused_word("groups", spec)
     return u.UnresolvedFrame(str(spec.args["kind"]).lower(), _bound(spec, "start", text), _bound(spec, "end", text))
 
 
 def _bound(spec: exp.WindowSpec, name: str, text: SqlText) -> Expression | str:
     value, side = spec.args.get(name), str(spec.args.get(f"{name}_side") or "").upper()
     if not isinstance(value, exp.Expression):
-        return "unbounded" if str(value).upper() == "UNBOUNDED" else "current"
+        if str(value).upper() != "UNBOUNDED":
+            return "current"
+        outside = "FOLLOWING" if name == "start" else "PRECEDING"
+        return f"unbounded {side.lower()}" if side == outside else "unbounded"
     offset = convert(value, text)
     if side != "PRECEDING":
         return offset

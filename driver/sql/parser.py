@@ -82,6 +82,17 @@ _WORD = re.compile(r"\w+|`[^`]*`|'[^']*'|\|>|[<>=!]=|<=>|<>|\S")
 def _syntax_error_at(text: str, offset: int) -> SparkError:
     word = _WORD.search(text, offset)
     shown = f"'{word[0]}'" if word is not None else "end of input"
-    start, stop = (word.start(), word.end() - 1) if word is not None else (len(text), len(text) - 1)
-    context = QueryContext(text[start : stop + 1], start, stop)
-    return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint="", contexts=(context,))
+    start = word.start() if word is not None else len(text)
+    # Spark gives these errors no query context: the message shows the place.
+    failure = spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint="").failure
+    message = f"{failure.message} {_shown_place(text, start)}"
+    return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, message=message, error=shown, hint="")
+
+
+def _shown_place(text: str, start: int) -> str:
+    """Line and position, and the text with a mark below them."""
+    lines = text[:start].split("\n")
+    position = len(lines[-1])
+    shown = text.split("\n")
+    marked = [*shown[: len(lines)], "-" * position + "^^^", *shown[len(lines) :]]
+    return "\n".join([f"(line {len(lines)}, pos {position})", "", "== SQL ==", *marked])

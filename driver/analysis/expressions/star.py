@@ -16,14 +16,13 @@ from voltray.proto.expressions import (
     Attribute,
     Call,
     Expression,
-    Literal,
     OuterReference,
     dtype_of,
     new_id,
     nullable_of,
     to_attribute,
 )  # fmt: skip
-from voltray.proto.types import BOOLEAN, STRING, StructField, StructType
+from voltray.proto.types import BOOLEAN, StructField, StructType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
@@ -112,7 +111,8 @@ def _excluded(
         fields = dtype.fields if isinstance(dtype, StructType) else ()
         inside = [f for f in fields if f.name == name or (not case_sensitive and f.name.lower() == name.lower())]
         if not inside:
-            raise unresolved_column(parts, named, star.origin)
+            shown = ", ".join([quoted((f.name,)) for f in fields])
+            raise analysis_error("FIELD_NOT_FOUND", star.origin, fieldName=quoted((name,)), fields=shown)
         dtype = inside[0].dataType
     position = next(i for i, a in enumerate(named) if a is found[0])
     return position, path if case_sensitive else tuple([p.lower() for p in path])
@@ -149,9 +149,10 @@ def _pruned(struct: Typed, paths: list[NameParts], resolver: ExpressionResolver,
             continue
         value = extract_field(struct, field.name, resolver, star.origin)
         cell = _pruned(value, [p[1:] for p in own], resolver, star) if own else value.expression
-        cells += [Literal(field.name, STRING), cell]
+        cells.append(cell)
         fields.append(StructField(field.name, dtype_of(cell), nullable_of(cell)))
-    built = Call("named_struct", tuple(cells), StructType(fields), False)
+    names = (("names", tuple([f.name for f in fields])),)
+    built = Call("named_struct", tuple(cells), StructType(fields), False, options=names)
     if not struct.nullable:
         return built
     present = Call("isnotnull", (struct.expression,), BOOLEAN, False)

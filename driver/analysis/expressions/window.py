@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type
+from voltray.driver.analysis.expressions.window_checks import check_bounds, check_frame, check_function
 from voltray.driver.analysis.functions import find_function, is_foldable
 from voltray.driver.analysis.names import Name, listed, rope, text_of
 from voltray.driver.analysis.resolver import Typed
@@ -50,8 +51,10 @@ def resolve_window(expression: UnresolvedWindow, resolver: ExpressionResolver) -
         raise analysis_error("UNSUPPORTED_EXPR_FOR_WINDOW", expression.origin, sqlExpr=f'"{function.text}"')
     partitions = [resolver.resolve(p) for p in expression.partition_by]
     orders = [resolver.resolve(o) for o in expression.order_by]
+    check_function(call, expression)
     keys = tuple([o.expression for o in orders if isinstance(o.expression, SortOrder)])
     frame, frame_text = _frame(call, expression, keys, resolver)
+    check_frame(call, expression, frame, keys)
     _check(call, keys, expression, function, frame_text)
     parts: list[Name] = []
     if partitions:
@@ -60,6 +63,10 @@ def resolve_window(expression: UnresolvedWindow, resolver: ExpressionResolver) -
         parts.append(rope("ORDER BY ", listed([o.name for o in orders])))
     parts.append(frame_text)
     name = rope(function.name, " OVER (", listed(parts, " "), ")")
+    if isinstance(call, AggregateCall) and call.distinct:
+        raise analysis_error(
+            "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", expression.origin, windowExpr=f'"{text_of(name)}"'
+        )
     window = WindowCall(call, tuple([p.expression for p in partitions]), keys, frame, ignore_nulls)
     return Typed(window, name)
 
@@ -122,6 +129,7 @@ def _written_frame(
     frame: UnresolvedFrame, keys: tuple[SortOrder, ...], resolver: ExpressionResolver, origin: QueryContext | None
 ) -> tuple[WindowFrame, Name]:
     kind = FrameKind(frame.kind)
+    check_bounds(frame, kind.name, origin)
     lower, lower_text = _bound(frame.lower, kind, keys, resolver, "PRECEDING", origin)
     upper, upper_text = _bound(frame.upper, kind, keys, resolver, "FOLLOWING", origin)
     text = rope(kind.name, " BETWEEN ", lower_text, " AND ", upper_text)
