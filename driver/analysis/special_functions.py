@@ -25,6 +25,7 @@ from voltray.proto.types import (
     FLOAT,
     INTEGER,
     LONG,
+    NULL,
     SHORT,
     STRING,
     TIMESTAMP,
@@ -67,6 +68,7 @@ def _plus(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed
 
 
 _PARAMETERLESS_COUNT = "spark.sql.legacy.allowParameterlessCount"
+_QUALIFIED_STAR = "spark.sql.legacy.allowStarWithSingleTableIdentifierInCount"
 
 
 def _count(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
@@ -77,10 +79,11 @@ def _count(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Type
             actualNum=0, legacyNum=0, legacyConfKey=f'"{_PARAMETERLESS_COUNT}"', legacyConfValue='"true"',
         )  # fmt: skip
     if not args:
-        return Typed(Literal(0, LONG), "count()")
-    if any(isinstance(a, UnresolvedStar) and len(a.target) == 1 for a in args):
-        target = next(a.target[0] for a in args if isinstance(a, UnresolvedStar) and a.target)
-        raise analysis_error("_LEGACY_ERROR_TEMP_1021", expression.origin, targetString=target)
+        nothing = _entry("count", replace(expression, args=(Literal(None, NULL),)), resolver)
+        return Typed(nothing.expression, "count()")
+    if len(args) == 1 and isinstance(args[0], UnresolvedStar) and len(args[0].target) == 1:
+        if resolver.environment.conf(_QUALIFIED_STAR) != "true":
+            raise analysis_error("_LEGACY_ERROR_TEMP_1021", expression.origin, targetString=args[0].target[0])
     if len(args) == 1 and isinstance(args[0], UnresolvedStar) and not args[0].target and not expression.distinct:
         if args[0].plan_id is None:
             return _entry("count", replace(expression, args=(Literal(1, INTEGER),)), resolver)

@@ -126,6 +126,22 @@ class ExpressionGrammar(SparkParser):
     def _parse_interval(self, *args: object, **kwargs: object) -> Any:
         return parse_interval(self)
 
+    def _parse_dcolon(self) -> Any:
+        return super()._parse_dcolon() or self._unknown_type()
+
+    def raise_error(self, message: str, *args: Any, **kwargs: Any) -> Any:
+        """A failure to read on; what should name a type is named itself."""
+        if message == "Expected TYPE after CAST":
+            self._unknown_type()
+        return super().raise_error(message, *args, **kwargs)
+
+    def _unknown_type(self) -> None:
+        if not self._curr or not self._curr.text.replace("_", "a").isalnum():
+            return
+        context = QueryContext(self._curr.text, self._curr.start, self._curr.end)
+        name = f'"{self._curr.text.upper()}"'
+        raise spark_error("UNSUPPORTED_DATATYPE", ErrorKind.PARSE, contexts=(context,), typeName=name)
+
     def _parse_type(self, *args: Any, **kwargs: Any) -> Any:
         name, value = self._curr, self._next
         if name and value and name.token_type == TokenType.VAR and value.token_type == TokenType.STRING:

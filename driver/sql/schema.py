@@ -89,6 +89,9 @@ def _from_ddl(text: str) -> t.DataType:
             fields = parser.columns()
             parser.end()
         except SparkError as columns:
+            if columns.condition == "UNSUPPORTED_DATATYPE" and len(parser.tokens) > 1:
+                parser.position = 1  # Spark tells of its first attempt, at one type: there nothing follows a name
+                raise parser.error() from None
             raise (single if columns.condition == "PARSE_EMPTY_STATEMENT" else columns) from None
         return t.StructType(fields)
 

@@ -43,10 +43,12 @@ from voltray.proto.types import (
     FloatType,
     FractionalType,
     IntegralType,
+    NullType,
     NumericType,
     TimestampNTZType,
     TimestampType,
     TimeType,
+    type_name,
 )  # fmt: skip
 
 _CHECKS = (("MonthOfYear", 1, 12, "1 - 12"), ("DayOfMonth", 1, 31, "1 - 28/31"))
@@ -161,11 +163,13 @@ def _resolve_make_timestamp(target: DataType, tolerant: bool) -> Callable[[Any],
 
     def resolve(resolution: Any) -> Expression:
         args = resolution.args
-        if len(args) in (2, 3):
+        zoned = not isinstance(target, TimestampNTZType)
+        if len(args) == 2 or (len(args) == 3 and zoned):
+            _check_parts(resolution)
             whole: tuple[DataType, ...] = (DATE, TimeType(), STRING)
             coerced = [resolution.coerce(i, whole[i]) for i in range(1, len(args))]
             coerced = [resolution.coerce(0, DATE), *coerced]
-        elif len(args) in (6, 7):
+        elif len(args) == 6 or (len(args) == 7 and zoned):
             ints = [resolution.coerce(i, INTEGER) for i in range(5)]
             seconds = resolution.coerce(5, DecimalType(16, 6))
             if not isinstance(dtype_of(seconds), DecimalType):
@@ -174,12 +178,24 @@ def _resolve_make_timestamp(target: DataType, tolerant: bool) -> Callable[[Any],
         else:
             raise resolution.error(
                 "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", functionName=f"`{resolution.called_as}`",
-                expectedNum="[2, 3, 6, 7]", actualNum=len(args), docroot="https://spark.apache.org/docs/latest",
+                expectedNum="[2, 3, 6, 7]" if zoned else "[2, 6]", actualNum=len(args), docroot="https://spark.apache.org/docs/latest",
             )  # fmt: skip
         nullable = tolerant or not resolution.ansi or any(nullable_of(a) for a in coerced)
         return resolution.call(tuple(coerced), target, nullable)  # type: ignore[no-any-return]
 
     return resolve
+
+
+def _check_parts(resolution: Any) -> None:
+    """A date and a time, or NULLs: nothing else becomes one here."""
+    for position, (place, taken) in enumerate((("first", DateType), ("second", TimeType))):
+        given = dtype_of(resolution.args[position])
+        if not isinstance(given, (taken, NullType)):
+            required = '"DATE"' if taken is DateType else '"TIME"'
+            raise resolution.mismatch(
+                "UNEXPECTED_INPUT_TYPE", paramIndex=place, requiredType=required,
+                inputSql=f'"{resolution.names[position]}"', inputType=type_name(given),
+            )  # fmt: skip
 
 
 # ---- seconds ---------------------------------------------------------------------------------------
@@ -225,11 +241,20 @@ _FIELDS = Signature(
 _INTEGRAL = Accept((IntegralType,), (LONG,), '"INTEGRAL"')
 
 
+def _shown(name: str, names: tuple[str, ...]) -> str:
+    """Spark shows some of these by what stands for them."""
+    if len(names) == 2 and name == "make_timestamp_ltz":
+        return f"make_timestamp({', '.join(names)})"
+    if len(names) == 2 and name == "try_make_timestamp_ntz":
+        return f"{name}(make_timestamp_ntz({', '.join(names)}))"
+    kept = names[:6] if name == "try_make_timestamp" else names
+    return f"{name}({', '.join(kept)})"
+
+
 def _maker(name: str, target: DataType, tolerant: bool = False) -> Function:
     return Function(
         (name,), _FIELDS, target, _make_timestamp, resolve=_resolve_make_timestamp(target, tolerant),
-        # Spark leaves the zone out of the name of this one.
-        display=(lambda names: f"{name}({', '.join(names[:6])})") if name == "try_make_timestamp" else None,
+        display=lambda names: _shown(name, tuple(names)),
         nullable=always_nullable if tolerant else any_argument_nullable,
     )  # fmt: skip
 

@@ -198,8 +198,11 @@ def _days(
         start = ((year - 1970) * 12).astype("M8[M]").astype("M8[D]").astype(np.int64)
         by_year = start + ordinal - 1
         wrong = np.where(given, (ordinal == 366) & ~leap, wrong)
-        if "M" in fields or "d" in fields:
-            wrong |= given & (by_year != days)
+        in_month = by_year.astype("M8[D]").astype("M8[M]")
+        if "M" in fields:
+            wrong |= given & (in_month.astype(np.int64) % 12 + 1 != month)
+        if "d" in fields:
+            wrong |= given & (by_year - in_month.astype("M8[D]").astype(np.int64) + 1 != day)
         days = np.where(given, by_year, days)
     return days, wrong
 
