@@ -17,6 +17,7 @@ from voltray.driver.sql.nodes import Pipe, TableArgument
 from voltray.driver.sql.schema import parse_schema
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
+from voltray.proto.failures import ErrorKind, spark_error
 
 Converter = Callable[[Any, SqlText], Expression]
 
@@ -131,7 +132,12 @@ def _star(node: exp.Star, text: SqlText) -> Expression:
 
 
 def _literal(node: exp.Literal, text: SqlText) -> Expression:
-    return Literal(node.this, t.STRING) if node.is_string else literals.number(node.this)
+    if node.is_string:
+        return Literal(node.this, t.STRING)
+    try:
+        return literals.number(node.this)
+    except (ValueError, ArithmeticError):
+        raise text.refused_word(node.this, node) from None
 
 
 def _null(node: exp.Null, text: SqlText) -> Expression:
@@ -264,7 +270,8 @@ def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -
     if isinstance(pattern, exp.Any | exp.All):
         patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
         if not patterns:
-            raise text.error("Expected something between '(' and ')'", node)
+            words = "Expected something between '(' and ')'."
+            raise spark_error("_LEGACY_ERROR_TEMP_0064", ErrorKind.PARSE, msg=words)
         words = [p.this for p in patterns if isinstance(p, exp.Literal) and p.is_string]
         if len(words) == len(patterns):  # constants make one function, which shows its child alone
             folded = name == "ilike"
@@ -414,6 +421,8 @@ def _argument(node: exp.Expression, text: SqlText) -> Expression:
 
 
 def _filter(node: exp.Filter, text: SqlText) -> Expression:
+    if not isinstance(node.expression, exp.Where):
+        raise text.error("Expected WHERE in a filter", node.expression)
     return _with_function(node, text, filter=convert(node.expression.this, text))
 
 

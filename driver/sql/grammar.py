@@ -51,12 +51,31 @@ class QueryGrammar(SparkParser):
         return None  # a string is never a name
 
     def _parse_id_var(self, *args: Any, **options: Any) -> Any:
-        start = self._curr
+        start, after_as = self._curr, self._prev and self._prev.token_type == TokenType.ALIAS
         found = super()._parse_id_var(*args, **options)
+        if found is not None and after_as and start.token_type in (TokenType.STRING, TokenType.NUMBER):
+            self.raise_error("a literal is no name", start)
         if found is not None and current_options().reserved_keywords:
             if start.token_type != TokenType.IDENTIFIER and start.text.upper() in RESERVED:
                 self.raise_error("a reserved word is no name", start)
         return found
+
+    def _parse_star_op(self, *keywords: str) -> Any:
+        """``* EXCEPT (names)``; the other operators on stars are not Spark's."""
+        if "EXCEPT" not in keywords or not self._match_texts(("EXCEPT",)):
+            return None
+        names = self._parse_wrapped(lambda: self._parse_csv(self._parse_column))
+        return names or self._missing()
+
+    def _parse_csv(self, parse_method: Any, sep: TokenType = TokenType.COMMA) -> Any:
+        first = parse_method()
+        items = [first] if first is not None else []
+        while self._match(sep):
+            item = parse_method()
+            if item is None:
+                self.raise_error("something is missing behind a comma")
+            items.append(item)
+        return items
 
     def _parse_unary(self) -> Any:
         return self._spanned(super()._parse_unary)

@@ -66,6 +66,8 @@ def parse_expression(text: str) -> Expression:
 
 
 def _syntax_error(text: str, failure: SqlglotError, shift: int = 0) -> SparkError:
+    if has_open_comment(text) and not text.lstrip().startswith("*/"):
+        return spark_error("UNCLOSED_BRACKETED_COMMENT", ErrorKind.PARSE)
     if isinstance(failure, SyntaxProblem):
         token = failure.token
         return _syntax_error_at(text, len(text) if token is None else max(token.start - shift, 0))
@@ -75,6 +77,22 @@ def _syntax_error(text: str, failure: SqlglotError, shift: int = 0) -> SparkErro
     return _syntax_error_at(text, len(text))
 
 
+_SKIPPED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|--[^\n]*|/\*|\*/", re.DOTALL)
+
+
+def has_open_comment(text: str) -> bool:
+    """Whether a bracketed comment (they nest) is still open at the end."""
+    position = text.find("/*")
+    if position < 0:
+        return False
+    depth, position = 0, 0
+    while found := (_SKIPPED if depth == 0 else _BRACKETS).search(text, position):
+        depth += {"/*": 1, "*/": -1 if depth else 0}.get(found[0], 0)
+        position = found.end()
+    return depth > 0
+
+
+_BRACKETS = re.compile(r"/\*|\*/")
 _PLACE = re.compile(r"at (\d+)")
 _WORD = re.compile(r"\w+|`[^`]*`|'[^']*'|\|>|[<>=!]=|<=>|<>|\S")
 

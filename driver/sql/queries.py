@@ -191,6 +191,8 @@ def _table(node: exp.Table, text: SqlText) -> r.Relation:
         qualifier = tuple([p.name for p in node.parts[:-1]])
         place = text.origin(node if qualifier else node.this)
         relation = r.TableFunction((*qualifier, str(node.this.this)), arguments, origin=place)
+    elif isinstance(node.this, (exp.Window, exp.Func)):
+        raise text.error("a table or a call of a table function stands in FROM", node.this)
     else:
         parts = tuple([p.name for p in node.parts])
         relation = r.NamedTable(parts, origin=text.origin(node))
