@@ -24,6 +24,7 @@ NOT_SUPPORTED_IN_CONNECT = frozenset(
 HONOURED_PREFIXES = (
     "spark.app.",
     "spark.connect.session.",
+    "spark.pyspark.",
     "spark.sql.execution.arrow.pyspark.",
     "spark.sql.execution.pandas.",
     "spark.sql.pyspark.",
@@ -41,7 +42,6 @@ HONOURED = frozenset(
         "spark.sql.columnNameOfCorruptRecord",
         "spark.sql.csv.filterPushdown.enabled",
         "spark.sql.decimalOperations.allowPrecisionLoss",
-        "spark.pyspark.python",
         "spark.sql.execution.arrow.maxBytesPerBatch",
         "spark.sql.execution.arrow.maxRecordsPerBatch",
         "spark.sql.execution.pyspark.python",

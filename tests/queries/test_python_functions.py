@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyspark.sql.functions as F
 import pytest
+from pyspark import cloudpickle
 from pyspark.errors import AnalysisException, PythonException
 from pyspark.errors.exceptions.connect import SparkException
 from pyspark.sql import DataFrame, Row, SparkSession
+
+# Workers do not have this module.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")

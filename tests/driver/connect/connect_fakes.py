@@ -75,6 +75,7 @@ class FakeScheduler:
     def __init__(self) -> None:
         self.pace = threading.Event()
         self.pace.set()
+        self.ended: list[str] = []
         self.runs: list[FakeRun] = []
         self.caches: dict[str, LogicalPlan] = {}
         self.executed: list[LogicalPlan] = []
@@ -87,6 +88,15 @@ class FakeScheduler:
 
     def cache(self, plan: LogicalPlan, context: Any, cache_id: str, *, operation_id: str = "") -> None:
         self.caches[cache_id] = plan
+
+    def end_session(self, session_id: str) -> None:
+        self.ended.append(session_id)
+
+    def python_logs(self, session_id: str) -> tuple[str, ...]:
+        return ()
+
+    def take_accumulators(self, operation_id: str) -> tuple[bytes, ...]:
+        return ()
 
     def uncache(self, cache_id: str) -> None:
         del self.caches[cache_id]
