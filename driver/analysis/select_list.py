@@ -16,12 +16,13 @@ from voltray.driver.analysis.sql_functions import refuse_sql_functions
 from voltray.driver.plan.expressions import (
     ExpressionString,
     UnresolvedAlias,
+    UnresolvedAttribute,
     UnresolvedFunction,
     UnresolvedRegex,
     UnresolvedStar,
 )  # fmt: skip
 from voltray.executors.functions.registry import FunctionKind
-from voltray.proto.expressions import Alias, Attribute, Call, Expression, new_id, walk
+from voltray.proto.expressions import Alias, Attribute, Call, Expression, Literal, new_id, walk
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import ArrayType, NullType, StructField, StructType
 
@@ -56,9 +57,14 @@ def select_items(
         items.extend(made)
         if aliases is not None:
             for item in made:
-                if isinstance(item, Alias):
+                if isinstance(item, Alias) and not _is_variable(expression, item):
                     aliases.add(item)
     return tuple(items), aliases is not None and aliases.used
+
+
+def _is_variable(expression: Expression, item: Alias) -> bool:
+    """Whether an item without an alias is a variable, which others go on meaning by its name."""
+    return isinstance(expression, UnresolvedAttribute) and isinstance(item.child, Literal)
 
 
 def _items_of(expression: Expression, resolver: ExpressionResolver) -> tuple[Item, ...]:

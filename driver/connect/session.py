@@ -143,6 +143,11 @@ class Session:
             if default is not None:
                 self._variable_defaults = {**self._variable_defaults, name.lower(): default}
 
+    @property
+    def outermost(self) -> Session:
+        """The session itself, also where a script's variables stand before its own."""
+        return self
+
     def variable_key(self, parts: tuple[str, ...]) -> str | None:
         """Under which key a name's variable would be kept, or None where a name can mean none."""
         from voltray.driver.connect.statements.variables import session_variable_key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from voltray.driver.plan.programs import DeclareVariables
 from voltray.driver.plan.scripts import (
     Body,
     Command,
@@ -20,7 +21,7 @@ from voltray.driver.sql.variables import declaration
 from voltray.driver.sql.words import Words
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 
-_START = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:[\w`]+\s*:\s*)?begin\b", re.IGNORECASE | re.DOTALL)
+_START = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*begin\b", re.IGNORECASE | re.DOTALL)
 _FORBIDDEN = frozenset({"builtin", "session", "sys", "system"})
 _BLOCKS = "BEGIN|IF|CASE|WHILE|REPEAT|LOOP|FOR"
 _DEFAULT_SQLSTATE = "45000"
@@ -67,9 +68,12 @@ def _command_text(words: Words) -> str:
     return words.text[words.tokens[first].start : words.tokens[words.position - 1].stop]
 
 
-def _body(words: Words, labels: tuple[str, ...], stops: str) -> Body:
-    """Statements, each with its semicolon, up to one of these words."""
+def _body(words: Words, labels: tuple[str, ...], stops: str, may_be_empty: bool = False) -> Body:
+    """Statements, each with its semicolon, up to one of these words; a block alone may be empty."""
     statements: list[Statement] = []
+    if not may_be_empty and words.sees(stops):
+        words.position += 1
+        raise words.error()
     while not words.sees(stops):
         if words.at_end:
             raise words.error()
@@ -90,8 +94,8 @@ def _label(words: Words, labels: tuple[str, ...]) -> str | None:
     return label
 
 
-def _refused(condition: str, **parameters: object) -> SparkError:
-    return spark_error(condition, ErrorKind.PARSE, **parameters)  # type: ignore[arg-type]
+def _refused(name: str, /, **parameters: object) -> SparkError:
+    return spark_error(name, ErrorKind.PARSE, extra=parameters)
 
 
 def _end_label(words: Words, label: str | None) -> None:
@@ -129,26 +133,49 @@ def _compound(words: Words, label: str | None, labels: tuple[str, ...]) -> Compo
     variables, conditions, handlers = [], [], []
     while words.take("DECLARE"):
         if words.sees("CONTINUE|EXIT", "HANDLER"):
-            handlers.append(_handler(words, labels))
+            handlers.append(_unlike(_handler(words, labels), handlers))
         elif words.kind() in ("word", "quoted") and words.sees_at(1, "CONDITION"):
-            _at_start(words, bool(handlers), "condition")
-            conditions.append(_condition(words))
+            if handlers:
+                raise _late_condition(words.identifier())
+            conditions.append(_new_condition(words, conditions))
         else:
-            _at_start(words, bool(handlers), "variable")
+            if handlers:
+                raise _refused("INVALID_VARIABLE_DECLARATION.ONLY_AT_BEGINNING", varName=f"`{words.identifier()}`")
             variables.append(_variable(words))
         words.expect(";")
-    body = _body(words, labels, "END")
+    body = _body(words, labels, "END", may_be_empty=True)
     words.expect("END")
     _end_label(words, label)
     return Compound(label, tuple(variables), tuple(conditions), tuple(handlers), body)
 
 
-def _at_start(words: Words, late: bool, kind: str) -> None:
-    if late:
-        raise _refused("INVALID_HANDLER_DECLARATION.WRONG_PLACE_OF_DECLARATION")
+def _unlike(handler: DeclareHandler, others: list[DeclareHandler]) -> DeclareHandler:
+    """The handler, unless another of the block is for the same."""
+    for other in others:
+        for name in (*handler.conditions, *(["SQLEXCEPTION"] if handler.any_error and other.any_error else [])):
+            if name in other.conditions or name == "SQLEXCEPTION":
+                raise _refused("DUPLICATE_EXCEPTION_HANDLER.CONDITION", condition=name)
+        if handler.not_found and other.not_found:
+            raise _refused("DUPLICATE_EXCEPTION_HANDLER.CONDITION", condition="NOT FOUND")
+        for state in handler.sqlstates:
+            if state in other.sqlstates:
+                raise _refused("DUPLICATE_EXCEPTION_HANDLER.SQLSTATE", sqlState=state)
+    return handler
 
 
-def _variable(words: Words) -> Statement:
+def _late_condition(name: str) -> SparkError:
+    kind = "INVALID_ERROR_CONDITION_DECLARATION.NOT_AT_START_OF_COMPOUND_STATEMENT"
+    return _refused(kind, conditionName=f"`{name.upper()}`")
+
+
+def _new_condition(words: Words, others: list[DeclareCondition]) -> DeclareCondition:
+    made = _condition(words)
+    if any(made.name == other.name for other in others):
+        raise _refused("DUPLICATE_CONDITION_IN_SCOPE", condition=f"`{made.name}`")
+    return made
+
+
+def _variable(words: Words) -> DeclareVariables:
     if words.sees("OR", "REPLACE"):
         name = words.text[words.tokens[words.position + 2].start :].split()[0]
         raise _refused("INVALID_VARIABLE_DECLARATION.REPLACE_LOCAL_VARIABLE", varName=f"`{name}`")
@@ -173,8 +200,7 @@ def _misplaced(words: Words) -> Statement:
         raise _refused("INVALID_HANDLER_DECLARATION.WRONG_PLACE_OF_DECLARATION")
     name = words.identifier()
     if words.sees("CONDITION"):
-        raise _refused("INVALID_ERROR_CONDITION_DECLARATION.NOT_AT_START_OF_COMPOUND_STATEMENT",
-                       conditionName=f"`{name}`")  # fmt: skip
+        raise _late_condition(name)
     raise _refused("INVALID_VARIABLE_DECLARATION.ONLY_AT_BEGINNING", varName=f"`{name}`")
 
 
@@ -190,7 +216,7 @@ def _condition(words: Words) -> DeclareCondition:
 def _sqlstate(words: Words) -> str:
     words.expect("SQLSTATE")
     words.take("VALUE")
-    state = words.string().upper()
+    state = words.string()
     if not re.fullmatch(r"[0-9A-Z]{5}", state) or state[:2] in ("00", "01", "XX"):
         raise _refused("INVALID_SQLSTATE", sqlState=state)
     return state
@@ -283,8 +309,7 @@ def _for(words: Words, label: str | None, labels: tuple[str, ...]) -> For:
             raise _refused("LABEL_OR_FOR_VARIABLE_ALREADY_EXISTS", label=f"`{variable}`")
     query = _until(words, "DO")
     words.expect("DO")
-    inside = labels if variable is None else (*labels, variable.lower())
-    body = _body(words, inside, "END")
+    body = _body(words, labels, "END")
     words.expect("END", "FOR")
     return For(label, variable, query, body)
 
@@ -294,5 +319,5 @@ def _jump(words: Words, labels: tuple[str, ...]) -> Jump:
     words.take(kind)
     label = words.identifier()
     if label.lower() not in labels:
-        raise _refused("INVALID_LABEL_USAGE.DOES_NOT_EXIST", labelName=f"`{label}`", statementType=kind)
+        raise _refused("INVALID_LABEL_USAGE.DOES_NOT_EXIST", labelName=label.upper(), statementType=kind)
     return Jump(label.lower(), kind == "LEAVE")

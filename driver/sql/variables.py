@@ -31,8 +31,6 @@ def parse_script_set(text: str) -> SetVariables | None:
     words = Words(text)
     if not words.take("SET"):
         return None
-    if not words.sees("VARIABLE|VAR", "=") and words.kind(1) in ("word", "quoted"):
-        words.take("VARIABLE|VAR")
     made = assignment(words)
     words.end()
     return made

@@ -239,10 +239,15 @@ def _variable(parts: NameParts, resolver: ExpressionResolver, origin: QueryConte
     literal = variables.get(name) if variables else None
     if literal is None:
         return None
-    typed = Typed(literal, f"variablereference(system.session.{name}={literal_text(literal, resolver)})", name)
+    path = getattr(resolver.environment, "variable_path", _session_path)(name)
+    typed = Typed(literal, f"variablereference({path}={literal_text(literal, resolver)})", name.rpartition(".")[2])
     for part in fields:
         typed = extract_field(typed, part, resolver, origin)
-    return typed
+    return Typed(typed.expression, typed.name, fields[-1]) if fields else typed
+
+
+def _session_path(name: str) -> str:
+    return f"system.session.{name}"
 
 
 def literal_text(literal: object, resolver: ExpressionResolver) -> str:

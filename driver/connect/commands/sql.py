@@ -54,9 +54,12 @@ def run_text(session: Session, operation: Operation, given: SqlQuery) -> Answer:
     parsed = immediate.parsed(session, text, named, positional)
     if isinstance(parsed, ExecuteImmediate):
         inner = SqlQuery(*immediate.expanded(session, parsed))
+        outermost = session.outermost  # the text sees nothing of a script's variables
+        if is_script(inner.text):
+            raise spark_error("SQL_SCRIPT_IN_EXECUTE_IMMEDIATE", sqlString=inner.text.upper())
         if not parsed.targets:
-            return run_text(session, operation, inner)
-        relation = immediate.parsed(session, inner.text, inner.named_arguments, inner.positional_arguments)
+            return run_text(outermost, operation, inner)
+        relation = immediate.parsed(outermost, inner.text, inner.named_arguments, inner.positional_arguments)
         if not isinstance(relation, Relation):
             raise immediate.refuse_into(inner.text)
         immediate.store(session, parsed, relation)
@@ -67,12 +70,12 @@ def run_text(session: Session, operation: Operation, given: SqlQuery) -> Answer:
     return run_statement(session, operation, parsed)
 
 
-def _answer(session: Session, operation: Operation, text: str) -> Rows | relations_pb2.Relation | None:
-    """What a statement of a script answers with; a query is run now, for later statements may change what it sees."""
+def _answer(session: Session, operation: Operation, text: str) -> relations_pb2.Relation | None:
+    """What a query of a script answers with; it is run now, for later statements may change what it sees."""
     done = run_text(session, operation, SqlQuery(text))
     if isinstance(done, SqlQuery):
         return _data_message(session, operation, session.analyze(done))
-    return done if isinstance(done, relations_pb2.Relation) or done.schema.fields else None
+    return done if isinstance(done, relations_pb2.Relation) else None
 
 
 def _data_message(session: Session, operation: Operation, plan: LogicalPlan) -> relations_pb2.Relation:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from voltray.driver.plan.identifiers import quote
 from voltray.driver.plan.scripts import DeclareCondition, DeclareHandler
 from voltray.proto.expressions import Expression, Literal
 
@@ -26,6 +29,12 @@ class Frame:
     handlers: tuple[DeclareHandler, ...] = ()
     variables: dict[str, Literal] = field(default_factory=dict)
     defaults: dict[str, Expression] = field(default_factory=dict)
+    generated_label: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def name(self) -> str:
+        """The label, or one that was made up."""
+        return self.label or self.generated_label
 
 
 class ScriptSession:
@@ -53,6 +62,15 @@ class ScriptSession:
                 if frame.label is not None:
                     merged[f"{frame.label.lower()}.{name}"] = value
         return merged
+
+    def variable_path(self, name: str) -> str:
+        """Where a variable is, as its generated name shows it."""
+        key = self.variable_key(tuple(name.split(".")))
+        frame = None if key is None else self._frame_of(key)
+        if frame is None:
+            return f"system.session.{name}"
+        parts = ("local", frame.name, name.rpartition(".")[2])
+        return ".".join([p if re.fullmatch(r"\w+", p) else quote(p) for p in parts])
 
     def variable_key(self, parts: tuple[str, ...]) -> str | None:
         """Under which key a name's variable is kept."""

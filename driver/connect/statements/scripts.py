@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,19 @@ from voltray.driver.connect.statements.script_session import Frame, ScriptSessio
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.scripts import Body, Command, Compound, DeclareHandler, For, If, Jump, Loop
 from voltray.driver.plan.statements import Statement
+from voltray.driver.sql.options import parsing_for
+from voltray.driver.sql.statements import parse_sql
 from voltray.driver.sql.variables import parse_script_set
 from voltray.executors.literals import internal_values
 from voltray.proto.expressions import Literal
-from voltray.proto.failures import SparkError, spark_error
-from voltray.proto.types import BooleanType, NullType
+from voltray.proto.failures import ErrorKind, SparkError, conditions, spark_error
+from voltray.proto.types import BooleanType
 
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
 
+_CONTINUE = "spark.sql.scripting.continueHandlerEnabled"
+_DROP_VARIABLE = re.compile(r"drop\s+temp(?:orary)?\s+var(?:iable)?\b", re.IGNORECASE)
 RunText = Callable[[Any, str], Any]
 """Does what a text says and returns what it answers with, None where that is nothing."""
 
@@ -51,12 +56,37 @@ class _Unhandled(Exception):
 
 def run_script(session: Session, script: Compound, run_text: RunText) -> Any:
     """Run a script and return its answer."""
+    _check(script, session)
     runner = _Script(ScriptSession(session), run_text)
     try:
         runner.compound(script)
     except _Unhandled as unhandled:
         raise unhandled.error from None
     return runner.answer
+
+
+def _check(node: Any, session: Session, known: frozenset[str] = frozenset()) -> None:
+    """A script is read whole before any of it runs."""
+    if isinstance(node, Compound):
+        known = known | {c.name for c in node.conditions}
+    if isinstance(node, Command):
+        if _DROP_VARIABLE.match(node.text):
+            raise spark_error("UNSUPPORTED_FEATURE.SQL_SCRIPTING_DROP_TEMPORARY_VARIABLE", ErrorKind.PARSE)
+        if parse_script_set(node.text) is None and "identifier" not in node.text.lower():
+            with parsing_for(session.conf):
+                parse_sql(node.text)
+    elif isinstance(node, DeclareHandler) and not node.is_exit and session.conf(_CONTINUE) != "true":
+        raise spark_error("UNSUPPORTED_FEATURE.CONTINUE_EXCEPTION_HANDLER", ErrorKind.PARSE)
+    elif isinstance(node, DeclareHandler):
+        for name in node.conditions:
+            if name not in known and name not in conditions():
+                raise spark_error("INVALID_HANDLER_DECLARATION.CONDITION_NOT_FOUND", extra={"condition": name})
+    if isinstance(node, tuple):
+        for part in node:
+            _check(part, session, known)
+    elif isinstance(node, Statement):
+        for name in node.__dataclass_fields__:
+            _check(getattr(node, name), session, known)
 
 
 class _Script:
@@ -103,7 +133,7 @@ class _Script:
                 raise
         except _Left as left:
             if not left.jump.leaves and block.label is not None and block.label.lower() == left.jump.label:
-                raise spark_error("INVALID_LABEL_USAGE.ITERATE_IN_COMPOUND", labelName=quoted((block.label,))) from None
+                raise spark_error("INVALID_LABEL_USAGE.ITERATE_IN_COMPOUND", labelName=block.label.upper()) from None
             if not _is_for(left, block.label):
                 raise
         finally:
@@ -114,7 +144,7 @@ class _Script:
             for parts in statement.names:
                 name = parts[-1].lower()
                 if name in frame.variables:
-                    raise spark_error("VARIABLE_ALREADY_EXISTS", variableName=quoted((name,)))
+                    raise spark_error("VARIABLE_ALREADY_EXISTS", variableName=quoted((frame.name, name)))
                 default = variables.default_of(self.session, statement)
                 frame.variables[name] = variables.evaluate(self.session, default, statement.dtype)
                 frame.defaults[name] = default
@@ -169,7 +199,7 @@ class _Script:
 
     def _holds(self, condition: str) -> bool:
         value = variables.evaluate(self.session, self.session.parse_expression(condition), None)
-        if not isinstance(value.dtype, (BooleanType, NullType)):
+        if not isinstance(value.dtype, BooleanType):
             raise spark_error("INVALID_BOOLEAN_STATEMENT", invalidStatement=condition.upper())
         return bool(value.value)
 
@@ -179,7 +209,7 @@ class _Script:
         frames: list[Frame] = self.session.frames
         for number in range(len(frames) - 1, -1, -1):
             frame = frames[number]
-            handler = _handler_of(frame, frames[: number + 1], error)
+            handler = _handler_of(frame, error)
             if handler is None:
                 continue
             self._run_handler(handler, number)
@@ -205,13 +235,11 @@ def _is_for(left: _Left, label: str | None) -> bool:
     return label is not None and label.lower() == left.jump.label
 
 
-def _handler_of(frame: Frame, around: list[Frame], error: SparkError) -> DeclareHandler | None:
+def _handler_of(frame: Frame, error: SparkError) -> DeclareHandler | None:
     """The handler of a frame for an error: by condition, by SQLSTATE, or for any error."""
     failure = error.failure
     names = {failure.condition.upper(), failure.condition.upper().partition(".")[0]}
     states = {failure.sqlstate}
-    for outer in around:
-        names |= {c.name for c in outer.conditions if c.sqlstate == failure.sqlstate}
     tests: tuple[Callable[[DeclareHandler], bool], ...] = (
         lambda h: bool(names & set(h.conditions)),
         lambda h: bool(states & set(h.sqlstates)),
