@@ -339,8 +339,12 @@ def resolve_function(expression: UnresolvedFunction, resolver: ExpressionResolve
     if special is not None:
         return special(expression, resolver)
     entry = None if name is None else find_function(name)
-    if entry is None and (user := resolver.environment.stored_function(expression.name)) is not None:
-        return resolve_user_function(user, expression, resolver)
+    if entry is None:
+        # call_udf() asks as for a function of Spark's own.
+        user = resolver.environment.user_function(expression.name)
+        user = resolver.environment.stored_function(expression.name) if user is None else user
+        if user is not None:
+            return resolve_user_function(user, expression, resolver)
     if entry is None or name is None or (entry.internal and not expression.is_internal and not expression.is_operator):
         raise unresolved_routine(expression, resolver)
     return resolve_entry(entry, name, expression, resolver)
