@@ -270,7 +270,8 @@ def create_view(words: Words) -> s.Statement:
 
 def _check_view(words: Words, seen: list[str], exists: bool, replacing: bool, temporary: bool) -> None:
     if exists and temporary:
-        raise words.not_allowed("It is not allowed to define a TEMPORARY view with IF NOT EXISTS")
+        message = "A TEMPORARY view cannot be defined with IF NOT EXISTS."
+        raise words.failure("_LEGACY_ERROR_TEMP_0053", message=message)
     if exists and replacing:
         raise words.not_allowed("CREATE VIEW with both IF NOT EXISTS and REPLACE is not allowed")
     if temporary and "TBLPROPERTIES" in seen:

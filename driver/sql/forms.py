@@ -39,6 +39,7 @@ FORMS: tuple[tuple[str, Reader], ...] = (
     ("SHOW DATABASES|SCHEMAS|NAMESPACES", utilities.show_databases),
     ("SHOW FUNCTIONS", utilities.show_functions),
     ("SHOW PROCEDURES", utilities.no_procedures),
+    ("EXPLAIN LOGICAL", utilities.invalid("EXPLAIN LOGICAL")),
     ("CALL", utilities.no_procedures),
     ("ANALYZE TABLES", utilities.analyze_tables),
     ("ANALYZE TABLE", utilities.analyze_table),

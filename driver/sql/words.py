@@ -205,10 +205,9 @@ def string_value(text: str) -> str:
         return text[2:-1]
     quote, body = text[0], text[1:-1]
     body = body.replace(quote * 2, quote)
-    body = re.sub(
+    return re.sub(
         r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|.)", lambda m: _unescaped(m[1]), body, flags=re.DOTALL
     )
-    return body
 
 
 def _unescaped(escape: str) -> str:

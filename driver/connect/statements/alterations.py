@@ -71,6 +71,8 @@ def _rename(session: Session, statement: s.Alter) -> None:
     if statement.view and not table.is_view:
         raise spark_error("EXPECT_VIEW_NOT_TABLE.USE_ALTER_TABLE", operation="ALTER VIEW",
                           tableName=quoted(statement.name))  # fmt: skip
+    if len(change.name) > 2:
+        raise spark_error("IDENTIFIER_TOO_MANY_NAME_PARTS", identifier=quoted(change.name), limit=2)
     database, name = catalog.qualified(change.name) if len(change.name) > 1 else (table.database, change.name[0])
     if database.lower() != table.database:
         message = f"A table stays in its database: '{table.database}' is not '{database}'."
@@ -148,9 +150,7 @@ def _add_columns(session: Session, table: Table, change: c.AddColumns) -> None:
         if not supports_deeply(source, column.dtype):
             raise unsupported_type(source, column.name[0], column.dtype)
     if any(c.default is not None for c in change.columns) and table.provider not in ("parquet", "orc"):
-        raise spark_error(
-            "ADD_DEFAULT_UNSUPPORTED", statementType="ALTER TABLE ADD COLUMNS", dataSource=table.provider
-        )
+        raise spark_error("ADD_DEFAULT_UNSUPPORTED", statementType="ALTER TABLE ADD COLUMNS", dataSource=table.provider)
     made = [new_field(session, column, "ALTER TABLE ADD COLUMNS", existing_rows=True) for column in change.columns]
     split = len(table.schema.fields) - len(table.partition_columns)
     fields = [*table.schema.fields[:split], *made, *table.schema.fields[split:]]
@@ -219,9 +219,7 @@ def _with_changes(session: Session, old: StructField, item: c.ColumnChange) -> S
 
 def _recover(session: Session, table: Table, change: c.RecoverPartitions) -> None:
     if not table.partition_columns:
-        raise spark_error(
-            "NOT_A_PARTITIONED_TABLE", operation=change.statement, tableIdentWithDB=table.shown_name
-        )
+        raise spark_error("NOT_A_PARTITIONED_TABLE", operation=change.statement, tableIdentWithDB=table.shown_name)
     session.catalog.store.touch(table)  # partitions are found in the folders at each read
 
 

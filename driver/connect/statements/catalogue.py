@@ -19,6 +19,7 @@ from voltray.driver.connect.statements import (
     statistics,
     tables,
     variables,
+    views,
 )
 from voltray.driver.connect.statements.rows import Rows
 from voltray.driver.plan import statements as s
@@ -57,7 +58,7 @@ STATEMENTS: Mapping[type[s.Statement], Runner] = {
     s.Use: tables.use,
     s.CreateDatabase: tables.create_database,
     s.DropDatabase: tables.drop_database,
-    s.CreateView: tables.create_view,
+    s.CreateView: views.create_view,
     s.CreateTemporaryViewUsing: tables.create_temporary_view_using,
     s.DropView: tables.drop_view,
     s.CreateTable: tables.create_table,

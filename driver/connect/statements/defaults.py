@@ -77,9 +77,7 @@ def check_default(session: Session, name: str, dtype: DataType, text: str, state
         raise
     found = plan.output[0].dtype
     if not _fits(found, dtype):
-        raise spark_error(
-            _CONDITION + "DATA_TYPE", expectedType=type_name(dtype), actualType=type_name(found), **given
-        )
+        raise spark_error(_CONDITION + "DATA_TYPE", expectedType=type_name(dtype), actualType=type_name(found), **given)
     if isinstance(dtype, CharType | VarcharType):
         _check_length(session, expression, dtype.length)
 

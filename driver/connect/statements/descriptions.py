@@ -22,6 +22,7 @@ from voltray.driver.connect.statements.table_information import (
     shown_pairs,
     storage_rows,
 )
+from voltray.driver.connect.statements.views import current_view
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.logical import schema_of
@@ -37,6 +38,7 @@ from voltray.proto.types import (
     StructField,
     StructType,
     VarcharType,
+    type_name,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def describe_table(session: Session, statement: s.Describe) -> Rows:
     table = None if view is not None else session.catalog.table(statement.name)
     if view is None and table is None:
         raise table_not_found(statement.name)
+    table = table if table is None else current_view(session, table)
     fields = schema_of(view.plan).fields if view is not None else table.schema.fields if table is not None else []
     if statement.column:
         return _describe_column(statement, table, fields)
@@ -100,7 +103,8 @@ def _partition_lines(session: Session, statement: s.Describe, table: Table) -> l
     values = existing_partition(session, table, statement.partition)
     if not statement.extended:
         return []
-    shown = [f"{n}={DEFAULT_PARTITION if v is None else v}" for n, v in zip(table.partition_columns, values, strict=True)]
+    pairs = zip(table.partition_columns, values, strict=True)
+    shown = [f"{n}={DEFAULT_PARTITION if v is None else v}" for n, v in pairs]
     rows = [
         ("Database", table.database),
         ("Table", table.name),
@@ -123,12 +127,15 @@ def _describe_column(statement: s.Describe, table: Table | None, fields: Sequenc
     field = next((f for f in fields if f.name.lower() == parts[0].lower()), None)
     if field is None:
         raise column_not_found(".".join(parts))
+    if len(parts) > 1 and not isinstance(field.dataType, StructType):
+        raise spark_error("INVALID_EXTRACT_BASE_FIELD_TYPE", base=f'"{field.name}"', other=type_name(field.dataType))
     if len(parts) > 1:
         message = f"DESC TABLE COLUMN does not support nested column: {'.'.join(parts)}."
         raise spark_error("_LEGACY_ERROR_TEMP_1060", message=message, command="DESC TABLE COLUMN",
                           column=".".join(parts))  # fmt: skip
     comment = (field.metadata or {}).get("comment")
-    rows = [("col_name", field.name), ("data_type", raw_type(field)), ("comment", "NULL" if comment is None else comment)]
+    rows = [("col_name", field.name), ("data_type", raw_type(field))]
+    rows.append(("comment", "NULL" if comment is None else comment))
     if statement.extended:
         known = dict(table.statistics) if table is not None else {}
         rows += [(key, known.get(f"{field.name}.{key}", "NULL")) for key in STATISTICS]

@@ -10,6 +10,7 @@ from voltray.driver.catalog.builtin_functions import builtin_functions
 from voltray.driver.catalog.operations import matches
 from voltray.driver.catalog.records import CATALOG, GLOBAL_TEMP_DATABASE
 from voltray.driver.catalog.session_catalog import database_not_found
+from voltray.driver.connect.statements import sql_functions
 from voltray.driver.connect.statements.descriptions import DESCRIBED, column_lines, describe_table
 from voltray.driver.connect.statements.lookup import existing_table
 from voltray.driver.connect.statements.partitions import existing_partition
@@ -26,7 +27,8 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.logical import schema_of
-from voltray.proto.failures import spark_error
+from voltray.driver.plan.routines import SqlFunction
+from voltray.proto.failures import SparkError, spark_error
 
 if TYPE_CHECKING:
     from voltray.driver.connect.operations import Operation
@@ -79,8 +81,13 @@ def _columns(session: Session, statement: s.Show) -> Rows:
 
 
 def _functions(session: Session, statement: s.Show) -> Rows:
-    names = [] if statement.scope == "user" else list(builtin_functions())
-    return text_rows(("function",), [(n,) for n in sorted(names) if matches(statement.pattern, n)])
+    names = [] if statement.scope == "user" else [n for n in builtin_functions() if matches(statement.pattern, n)]
+    if statement.scope != "system":
+        names += [n for n in session.functions if not n.startswith("table function") and matches(statement.pattern, n)]
+        database = statement.name[-1] if statement.name else session.catalog.current_database
+        stored = [f for f in session.catalog.store.functions(database) if matches(statement.pattern, f.name)]
+        names += [f"{CATALOG}.{f.database}.{f.name}" for f in stored]
+    return text_rows(("function",), [(n,) for n in sorted(set(names))])
 
 
 def _catalogs(session: Session, statement: s.Show) -> Rows:
@@ -173,12 +180,21 @@ def _describe_database(session: Session, statement: s.Describe) -> Rows:
     return text_rows(("info_name", "info_value"), rows)
 
 
+def _sql_function(session: Session, name: s.Name) -> SqlFunction | None:
+    found = session.user_function(name) or session.stored_function(name)
+    return found if isinstance(found, SqlFunction) else None
+
+
 def _describe_function(session: Session, statement: s.Describe) -> Rows:
     name = statement.name[-1].lower()
     lines = [f"Function: {name}"]
     entry = builtin_functions().get(name) if len(statement.name) == 1 else None
     if entry is not None:
         lines += [f"Class: {entry.class_name}"] if entry.class_name else []
+    elif (defined := _sql_function(session, statement.name)) is not None:
+        usage = sql_functions.usage(defined)
+        lines = [f"Function: {defined.shown_name}", f"Class: {sql_functions.SQL_FUNCTION}", f"Usage: {usage}"]
+        name = defined.name[-1]
     elif (stored := session.catalog.store.function(*session.catalog.qualified(statement.name))) is not None:
         lines = [f"Function: {CATALOG}.{stored.database}.{stored.name}", f"Class: {stored.class_name}", "Usage: N/A."]
     elif session.user_function(statement.name) is None:
@@ -200,7 +216,11 @@ def explain(session: Session, operation: Operation, statement: s.Explain) -> Row
     }
     if statement.query is None:
         return text_rows(("plan",), [(_command_plan(statement),)])
-    return text_rows(("plan",), [(explain_text(session, statement.query, modes[statement.mode]),)])
+    try:
+        return text_rows(("plan",), [(explain_text(session, statement.query, modes[statement.mode]),)])
+    except SparkError as failure:  # Spark shows what is wrong with a query as its plan
+        lines = f"Error occurred during query planning: \n{failure.failure.message}".split("\n")
+        return text_rows(("plan",), [(line,) for line in lines])
 
 
 def _command_plan(statement: s.Explain) -> str:

@@ -31,7 +31,7 @@ Values = tuple[str | None, ...]
 
 def partition_values(table: Table) -> list[Values]:
     """The values of all partitions of a table, sorted by their folders."""
-    found = {values for values in _below(table.location, [c.lower() for c in table.partition_columns])}
+    found = set(_below(table.location, [c.lower() for c in table.partition_columns]))
     found |= {_values_of(folder) for folder, _ in table.partition_locations}
     return sorted(found, key=lambda v: partition_folder(table.partition_columns, v))
 
@@ -63,9 +63,7 @@ def specified(session: Session, table: Table, spec: c.PartitionSpec) -> dict[str
     if unknown:
         shown = ", ".join([quote(n) for n in unknown])
         raise spark_error("PARTITIONS_NOT_FOUND", partitionList=shown, tableName=table.shown_name)
-    return {
-        known[name.lower()]: _folder_text(session, table, name, value) for name, value in spec if value is not None
-    }
+    return {known[name.lower()]: _folder_text(session, table, name, value) for name, value in spec if value is not None}
 
 
 def _folder_text(session: Session, table: Table, name: str, value: Expression) -> str | None:

@@ -10,6 +10,7 @@ from voltray.driver.connect.statements.defaults import default_of
 from voltray.driver.connect.statements.lookup import existing, permanent_view
 from voltray.driver.connect.statements.rows import Rows, text_rows
 from voltray.driver.connect.statements.table_information import quote_if_needed, redacted
+from voltray.driver.connect.statements.views import current_view
 from voltray.driver.plan import statements as s
 from voltray.proto.failures import spark_error
 from voltray.proto.types import ArrayType, DataType, MapType, StringType, StructField, StructType
@@ -28,6 +29,7 @@ def show_create_table(session: Session, operation: Operation, statement: s.ShowC
         raise spark_error(
             "UNSUPPORTED_SHOW_CREATE_TABLE.ON_DATA_SOURCE_TABLE_WITH_AS_SERDE", tableName=table.shown_name
         )
+    table = current_view(session, table)
     text = _view_text(table) if table.is_view else _table_text(table)
     return text_rows(("createtab_stmt",), [(text,)])
 

@@ -119,7 +119,8 @@ def information_text(table: Table) -> str:
 
 def partition_text(table: Table, values: Sequence[str | None]) -> str:
     """The column ``information`` of SHOW TABLE EXTENDED for one partition."""
-    shown = [f"{n}={DEFAULT_PARTITION if v is None else v}" for n, v in zip(table.partition_columns, values, strict=True)]
+    pairs = zip(table.partition_columns, values, strict=True)
+    shown = [f"{n}={DEFAULT_PARTITION if v is None else v}" for n, v in pairs]
     folder = partition_folder(table.partition_columns, values)
     location = dict(table.partition_locations).get(folder) or f"{table.location}/{folder}"
     lines = [f"Partition Values: [{', '.join(shown)}]", f"Location: file:{location}"]

@@ -7,19 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog import table_creation
-from voltray.driver.catalog.records import CATALOG, Table
-from voltray.driver.catalog.session_catalog import table_exists, table_not_found
+from voltray.driver.catalog.records import CATALOG
+from voltray.driver.catalog.session_catalog import table_not_found
 from voltray.driver.catalog.write_planning import WriteRequest, plan_write
 from voltray.driver.connect.statements.defaults import new_field
 from voltray.driver.connect.statements.insertions import run_write
 from voltray.driver.connect.statements.lookup import existing_table, unsupported_operation
 from voltray.driver.connect.statements.partitions import truncate_partitions
 from voltray.driver.connect.statements.rows import NOTHING, Rows
-from voltray.driver.connect.statements.views import captured_confs, view_schema
 from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.identifiers import quote, quoted
-from voltray.driver.plan.logical import LogicalPlan, schema_of
+from voltray.driver.plan.logical import schema_of
 from voltray.proto.failures import spark_error
 from voltray.proto.types import StructType, type_name
 
@@ -71,52 +70,6 @@ def drop_database(session: Session, operation: Operation, statement: s.DropDatab
 
 
 # ---- views ----------------------------------------------------------------------------------------
-def create_view(session: Session, operation: Operation, statement: s.CreateView) -> Rows:
-    """Name a query, for the session, for all sessions, or for good."""
-    relation = statement.query
-    if statement.columns:
-        relation = r.ToDataFrame(relation, tuple([name for name, _ in statement.columns]))
-    plan = session.analyze(relation)
-    if statement.scope == "persistent":
-        names = tuple([a.name for a in (session.analyze(statement.query) if statement.columns else plan).output])
-        _store_view(session, statement, plan, names)
-        return NOTHING
-    if len(statement.name) > 1 and statement.scope == "temporary":
-        raise spark_error("TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", actualName=quoted(statement.name))
-    catalog, name = session.catalog, statement.name[-1]
-    if statement.if_not_exists and catalog.temp_view((name,)) is not None:
-        return NOTHING
-    create = catalog.create_global_temp_view if statement.scope == "global" else catalog.create_temp_view
-    create(name, plan, replace=statement.replace, text=statement.text)
-    return NOTHING
-
-
-def _store_view(session: Session, statement: s.CreateView, plan: LogicalPlan, names: tuple[str, ...]) -> None:
-    catalog = session.catalog
-    database, name = catalog.qualified(statement.name)
-    database = catalog.existing_database(database).name
-    existing = catalog.store.table(database, name)
-    if existing is not None and not statement.replace:
-        if statement.if_not_exists:
-            return
-        raise table_exists(existing.shown_name)
-    view = Table(
-        database=database,
-        name=name.lower(),
-        kind="VIEW",
-        schema=view_schema(schema_of(plan).fields, statement.columns),
-        view_text=statement.text,
-        view_database=catalog.current_database,
-        view_names=names,
-        view_confs=captured_confs(session),
-        view_schema_mode=statement.schema_mode,
-        properties=statement.properties,
-        comment=statement.comment,
-        owner=session.user,
-    )
-    catalog.store.create_table(view, replacing=existing is not None)
-
-
 def create_temporary_view_using(session: Session, operation: Operation, statement: s.CreateTemporaryViewUsing) -> Rows:
     """A temporary view over files."""
     schema = statement.schema.json() if statement.schema is not None else None

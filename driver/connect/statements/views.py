@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from voltray.driver.catalog.records import GLOBAL_TEMP_DATABASE, Table
-from voltray.driver.catalog.session_catalog import table_not_found
-from voltray.driver.connect.statements.lookup import existing_view
+from voltray.driver.catalog.records import CATALOG, GLOBAL_TEMP_DATABASE, Table
+from voltray.driver.catalog.session_catalog import table_exists, table_not_found
+from voltray.driver.connect.statements.lookup import Name, existing_view
+from voltray.driver.connect.statements.rows import NOTHING, Rows
+from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
 from voltray.driver.plan import table_changes as c
-from voltray.driver.plan.logical import schema_of
+from voltray.driver.plan.identifiers import quote, quoted
+from voltray.driver.plan.logical import LogicalPlan, schema_of
+from voltray.proto.failures import SparkError, spark_error
 from voltray.proto.types import StructField, StructType
 
 if TYPE_CHECKING:
+    from voltray.driver.connect.operations import Operation
     from voltray.driver.connect.session import Session
 
 _OPERATIONS = {
@@ -65,6 +70,7 @@ def _alter_temporary(session: Session, name: tuple[str, ...], change: c.SetViewQ
 
 
 def _with_query(session: Session, view: Table, change: c.SetViewQuery) -> Table:
+    check_references(session, view.identifier, change.query)
     schema = schema_of(session.analyze(change.query))
     return replace(
         view,
@@ -99,3 +105,121 @@ def rename_temporary(session: Session, name: tuple[str, ...], to: tuple[str, ...
     create(to[-1], view.plan, replace=False, text=view.text)
     (catalog.drop_global_temp_view if is_global else catalog.drop_temp_view)(name[-1])
     return True
+
+
+# ---- CREATE VIEW -------------------------------------------------------------------------------------
+def create_view(session: Session, operation: Operation, statement: s.CreateView) -> Rows:
+    """Name a query, for the session, for all sessions, or for good."""
+    if len(statement.name) > 1 and statement.scope == "temporary":
+        raise spark_error("TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", actualName=quoted(statement.name))
+    query = session.analyze(statement.query)
+    _check_columns(session, statement, [a.name for a in query.output])
+    plan = query
+    if statement.columns:
+        plan = session.analyze(r.ToDataFrame(statement.query, tuple([name for name, _ in statement.columns])))
+    if statement.scope == "persistent":
+        _store_view(session, statement, plan, tuple([a.name for a in query.output]))
+        return NOTHING
+    catalog, name = session.catalog, statement.name[-1]
+    create = catalog.create_global_temp_view if statement.scope == "global" else catalog.create_temp_view
+    create(name, plan, replace=statement.replace, text=statement.text)
+    return NOTHING
+
+
+def _check_columns(session: Session, statement: s.CreateView, given: Sequence[str]) -> None:
+    names = [name for name, _ in statement.columns] or given
+    if len(names) != len(given):
+        which = "NOT_ENOUGH_DATA_COLUMNS" if len(given) < len(names) else "TOO_MANY_DATA_COLUMNS"
+        shown = statement.name
+        if statement.scope == "persistent":
+            shown = (CATALOG, *session.catalog.qualified(statement.name))
+        raise spark_error(
+            f"CREATE_VIEW_COLUMN_ARITY_MISMATCH.{which}", viewName=quoted(shown),
+            viewColumns=", ".join([quote(n) for n in names]), dataColumns=", ".join([quote(n) for n in given]),
+        )  # fmt: skip
+    folded = [n if session.case_sensitive else n.lower() for n in names]
+    for name in folded:
+        if folded.count(name) > 1:
+            raise spark_error("COLUMN_ALREADY_EXISTS", columnName=quote(name))
+
+
+def _store_view(session: Session, statement: s.CreateView, plan: LogicalPlan, names: tuple[str, ...]) -> None:
+    catalog = session.catalog
+    database, name = catalog.qualified(statement.name)
+    database = catalog.existing_database(database).name
+    existing = catalog.store.table(database, name)
+    if existing is not None and statement.if_not_exists:
+        return
+    if existing is not None and not existing.is_view and statement.replace:
+        raise spark_error("EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE", tableName=existing.shown_name,
+                          operation="CREATE OR REPLACE VIEW")  # fmt: skip
+    if existing is not None and not statement.replace:
+        raise table_exists(existing.shown_name)
+    check_references(session, (CATALOG, database, name.lower()), statement.query)
+    view = Table(
+        database=database,
+        name=name.lower(),
+        kind="VIEW",
+        schema=view_schema(schema_of(plan).fields, statement.columns),
+        view_text=statement.text,
+        view_database=catalog.current_database,
+        view_names=names,
+        view_confs=captured_confs(session),
+        view_schema_mode=statement.schema_mode,
+        properties=statement.properties,
+        comment=statement.comment,
+        owner=session.user,
+    )
+    catalog.store.create_table(view, replacing=existing is not None)
+
+
+def check_references(session: Session, view: tuple[str, ...], query: r.Relation) -> None:
+    """A view that lasts cannot be made of temporary ones, nor of itself."""
+    for name in _tables_of(query):
+        if session.catalog.temp_view(name) is not None:
+            raise spark_error("INVALID_TEMP_OBJ_REFERENCE", obj="VIEW", objName=quoted(view), tempObj="VIEW",
+                              tempObjName=quoted(name))  # fmt: skip
+    _check_cycle(session, view, query, (view,))
+
+
+def _check_cycle(session: Session, view: tuple[str, ...], query: r.Relation, path: tuple[Name, ...]) -> None:
+    for name in _tables_of(query):
+        if len(name) > 1 and session.catalog.store.database(name[-2]) is None:
+            continue
+        database, table = session.catalog.qualified(name)
+        full = (CATALOG, database, table.lower())
+        if full == view:
+            cycle = " -> ".join([quoted(n) for n in (*path, full)])
+            raise spark_error("RECURSIVE_VIEW", viewIdent=quoted(view), newPath=cycle)
+        stored = session.catalog.store.table(database, table)
+        if stored is not None and stored.is_view and full not in path:
+            _check_cycle(session, view, session.parse_query(stored.view_text), (*path, full))
+
+
+def _tables_of(query: r.Relation) -> list[Name]:
+    """The names of tables in a query, but for those that WITH defines."""
+    found: list[Name] = []
+    stack: list[tuple[Any, frozenset[str]]] = [(query, frozenset())]
+    while stack:
+        node, defined = stack.pop()
+        if isinstance(node, r.NamedTable):
+            if len(node.parts) > 1 or node.parts[0].lower() not in defined:
+                found.append(node.parts)
+        elif isinstance(node, tuple):
+            stack.extend((part, defined) for part in node)
+        elif hasattr(node, "__dataclass_fields__"):
+            if isinstance(node, r.With):
+                defined |= {name.lower() for name, *_ in node.definitions}
+            stack.extend((getattr(node, name), defined) for name in node.__dataclass_fields__)
+    return found
+
+
+def current_view(session: Session, table: Table) -> Table:
+    """A stored view with the columns that its query has now, where its schema mode lets them change."""
+    if not table.is_view or table.view_schema_mode not in ("EVOLUTION", "TYPE EVOLUTION"):
+        return table
+    try:
+        fields = schema_of(session.analyze(r.NamedTable(table.identifier))).fields
+    except SparkError:
+        return table
+    return replace(table, schema=view_schema(fields, ()), view_names=table.view_names)
