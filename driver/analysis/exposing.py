@@ -22,6 +22,7 @@ from voltray.driver.plan.logical import (
     children_of,
     with_children,
 )  # fmt: skip
+from voltray.driver.plan.streaming import StreamScan
 from voltray.proto.expressions import Alias, Attribute, references
 
 _PASSING = (Filter, Sort, Limit, Sample, Repartition, CollectMetrics, Window, Generate)
@@ -39,7 +40,7 @@ def _exposed(plan: LogicalPlan, wanted: frozenset[int]) -> tuple[LogicalPlan, di
     missing = wanted - have.keys()
     if not missing:
         return plan, have
-    if isinstance(plan, FileScan):
+    if isinstance(plan, FileScan | StreamScan):
         return _exposed_metadata(plan, missing, have)
     if isinstance(plan, Project):
         child, found = _exposed(plan.child, missing)
@@ -70,7 +71,7 @@ def _exposed_sides(
 
 
 def _exposed_metadata(
-    plan: FileScan, missing: frozenset[int], have: dict[int, Attribute]
+    plan: FileScan | StreamScan, missing: frozenset[int], have: dict[int, Attribute]
 ) -> tuple[LogicalPlan, dict[int, Attribute]]:
     from voltray.driver.analysis.file_metadata import metadata_attribute
 

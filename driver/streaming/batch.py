@@ -88,7 +88,6 @@ class BatchPlanner:
 
     plan: LogicalPlan
     mode: str
-    times: EventTimes
     watermarks: tuple[Watermark, ...]
     scans: tuple[StreamScan, ...]
 
@@ -102,7 +101,9 @@ class BatchPlanner:
     ) -> LogicalPlan:
         """The plan of one batch over the bounded inputs; stateful operators have run when this returns."""
         delay = max((w.delay_ms for w in self.watermarks), default=0)
-        context = StateContext(run.session, self.mode, self.times, watermark_ms, late_ms, delay, states, run.collect)
+        context = StateContext(
+            run.session, self.mode, EventTimes({}), watermark_ms, late_ms, delay, states, run.collect
+        )
         return self._node(self.plan, inputs, context)
 
     def _node(self, node: LogicalPlan, inputs: dict[int, LogicalPlan], context: StateContext) -> LogicalPlan:
@@ -115,6 +116,7 @@ class BatchPlanner:
             return watched(node, children[0], self.watermarks.index(node))
         rebuilt = with_children(node, children)
         run = _STATEFUL.get(type(node))
+        context.times = EventTimes.of(node)
         return run(rebuilt, context) if run is not None and self._remembers(node) else rebuilt
 
     def _remembers(self, node: LogicalPlan) -> bool:

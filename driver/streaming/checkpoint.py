@@ -16,6 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from voltray.proto.failures import ErrorKind, spark_error
+
 VERSION = "v1"
 _KEPT_STATES = 2
 
@@ -41,6 +43,14 @@ class Checkpoint:
     @classmethod
     def open(cls, location: str | None) -> Checkpoint:
         """The folder given, or a temporary one; the query's id is read from it or written to it."""
+        try:
+            return cls._opened(location)
+        except (OSError, ValueError, KeyError) as error:
+            message = f"The checkpoint {location} cannot be read or written: {type(error).__name__}."
+            raise spark_error("", ErrorKind.SPARK, message=message) from error
+
+    @classmethod
+    def _opened(cls, location: str | None) -> Checkpoint:
         temporary = location is None
         folder = tempfile.mkdtemp(prefix="voltray-stream-") if location is None else location
         os.makedirs(folder, exist_ok=True)

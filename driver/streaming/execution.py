@@ -11,10 +11,10 @@ from voltray.driver.plan.logical import LogicalPlan, walk
 from voltray.driver.plan.streaming import StreamScan, Watermark, stream_scans
 from voltray.driver.streaming.batch import OWN, SINK, SOURCE, WATERMARK, BatchPlanner, BatchRun, counted
 from voltray.driver.streaming.checkpoint import BatchOffsets, Checkpoint
-from voltray.driver.streaming.event_time import EventTimes
 from voltray.driver.streaming.progress import Durations, Identity, SourceFigures, iso_time, progress_json
 from voltray.driver.streaming.sources import SourceReader, open_source
 from voltray.driver.streaming.state import LATE, OperatorState
+from voltray.proto.failures import spark_error
 
 if TYPE_CHECKING:
     from voltray.driver.streaming.environment import StreamingSession
@@ -53,7 +53,8 @@ class Execution:
         """Open the sources and find out where a run before this one has stopped."""
         self.scans = stream_scans(self.plan)
         watermarks = tuple([n for n in walk(self.plan) if isinstance(n, Watermark)])
-        self.planner = BatchPlanner(self.plan, self.mode, EventTimes.of(self.plan), watermarks, self.scans)
+        _check_watermarks(watermarks)
+        self.planner = BatchPlanner(self.plan, self.mode, watermarks, self.scans)
         self.sources = tuple([open_source(i, s, self.session, self.checkpoint) for i, s in enumerate(self.scans)])
         self.committed = self.available = (None,) * len(self.scans)
         self._recover()
@@ -189,6 +190,13 @@ class Execution:
         """Let go of everything."""
         self.sink.close()
         self.checkpoint.close()
+
+
+def _check_watermarks(watermarks: tuple[Watermark, ...]) -> None:
+    for node in watermarks:
+        if any(isinstance(below, Watermark) for below in walk(node.child)):
+            message = "Redefining watermark is disallowed: the DataFrame below has one already."
+            raise spark_error("_LEGACY_ERROR_TEMP_3102", message=message, sqlstate="")
 
 
 def _nothing(scan: StreamScan) -> Any:

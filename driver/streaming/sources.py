@@ -251,6 +251,8 @@ class FileReader:
         files = tuple([f for f in found.files if f.path in wanted])
         by_name = {a.name: a for a in scan.attributes}
         attributes = tuple([by_name.get(a.name, a) for a in found.attributes])
+        # The hidden column has an id below zero (driver.analysis.file_metadata).
+        attributes += tuple([a for a in scan.attributes if a.expr_id < 0])
         whole = replace(found, files=files, attributes=attributes, table=())
         if [a.expr_id for a in attributes] == [a.expr_id for a in scan.attributes]:
             return whole

@@ -10,6 +10,7 @@ from voltray.driver.plan.logical import (
     Join,
     Limit,
     LogicalPlan,
+    Sample,
     SetOperation,
     Sort,
     Union,
@@ -66,8 +67,7 @@ def _check_mode(plan: LogicalPlan, aggregates: list[Aggregate], mode: str) -> No
         raise _mode_refused(mode, "no streaming aggregations")
     if mode == "update" and any(has_session_window(a.child) for a in aggregates):
         raise _mode_refused(mode, "session window streaming aggregations")
-    times = EventTimes.of(plan)
-    if mode == "append" and any(times.among(a.groups) is None for a in aggregates):
+    if mode == "append" and any(EventTimes.of(a.child).among(a.groups) is None for a in aggregates):
         raise _mode_refused(mode, "streaming aggregations without watermark")
 
 
@@ -147,6 +147,10 @@ def _check_union(node: Union, mode: str, aggregated: bool) -> None:
         raise unsupported_stream("Union between streaming and batch DataFrames/Datasets is not supported")
 
 
+def _check_sample(node: Sample, mode: str, aggregated: bool) -> None:
+    raise unsupported_stream("Sampling is not supported on streaming DataFrames/Datasets")
+
+
 def _check_window(node: Window, mode: str, aggregated: bool) -> None:
     item = node.items[0]
     call = item.child
@@ -171,6 +175,7 @@ _CHECKS: dict[type[LogicalPlan], Callable[[Any, str, bool], None]] = {
     Sort: _check_sort,
     Limit: _check_limit,
     Join: _check_join,
+    Sample: _check_sample,
     SetOperation: _check_set_operation,
     Union: _check_union,
     Window: _check_window,

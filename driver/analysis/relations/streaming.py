@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error, shown_type
+from voltray.driver.analysis.file_metadata import metadata_attribute
 from voltray.driver.analysis.scope import Resolved, leaf_scope, same_scope
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute
@@ -24,7 +25,7 @@ from voltray.executors.functions.cast_interval import read_calendar_interval
 from voltray.executors.sources.base import Options
 from voltray.proto.expressions import Attribute, new_id
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
-from voltray.proto.types import LONG, TIMESTAMP, StructField, StructType, TimestampNTZType, TimestampType
+from voltray.proto.types import LONG, TIMESTAMP, StructField, StructType, TimestampType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -40,7 +41,8 @@ def resolve_stream(relation: r.DataSource, analysis: Analysis) -> Resolved:
     name = relation.format or analysis.environment.conf("spark.sql.sources.default")
     lowered = name.lower()
     if lowered not in _RATE_CLASSES:
-        return leaf_scope(_file_stream(relation, name, analysis))
+        scan = _file_stream(relation, name, analysis)
+        return leaf_scope(scan, (metadata_attribute(scan),))
     if relation.schema:
         provider = _RATE_CLASSES[lowered]
         message = f"The source {provider} takes no schema of the user's."
@@ -92,7 +94,7 @@ def _illegal(message: str) -> SparkError:
     return spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message=message)
 
 
-def _file_stream(relation: r.DataSource, name: str, analysis: Analysis) -> LogicalPlan:
+def _file_stream(relation: r.DataSource, name: str, analysis: Analysis) -> StreamScan:
     from voltray.driver.catalog.file_relation import file_scan, find_source
     from voltray.executors.sources.listing import local_path
 
@@ -142,7 +144,7 @@ def resolve_with_watermark(relation: r.WithWatermark, analysis: Analysis) -> Res
     child = analysis.relation(relation.child)
     typed = analysis.over(child.scope).resolve(UnresolvedAttribute(split_identifier(relation.event_time)))
     column = typed.expression
-    if not isinstance(typed.dtype, TimestampType | TimestampNTZType) or not isinstance(column, Attribute):
+    if not isinstance(typed.dtype, TimestampType) or not isinstance(column, Attribute):
         raise analysis_error(
             "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE",
             relation.origin,

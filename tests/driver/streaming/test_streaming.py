@@ -181,6 +181,7 @@ def test_tables_and_views(spark: SparkSession, folder: Folder) -> None:
         assert rows(spark.readStream.table(name).groupBy("b").count(), "complete") == [("a", 1), ("b", 1)]
     finally:
         spark.sql(f"DROP TABLE IF EXISTS {name}")
+    assert rows(stream(spark, folder).select("_metadata.file_name", "a")) == [("1.csv", 0), ("1.csv", 1)]
     stream(spark, folder).createOrReplaceTempView("streaming_view")
     frame = spark.sql("SELECT b, sum(a) FROM streaming_view GROUP BY b")
     assert frame.isStreaming
@@ -302,6 +303,9 @@ def test_what_spark_refuses(spark: SparkSession, folder: Folder, tmp_path: Path)
     assert condition(frame.join(stream(spark, folder), "b", "left")) == general
     assert condition(static.join(frame, "a", "left")) == general
     assert condition(frame.select("a").union(static)) == general
+    assert condition(frame.sample(0.5)) == general
+    late = frame.withColumn("t", F.timestamp_seconds("a")).groupBy("t").count().withWatermark("t", "1 second")
+    assert condition(late) == "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION"
     assert condition(frame.dropDuplicatesWithinWatermark(["a"])) == general
     assert condition(frame.selectExpr("row_number() over (order by a)")) == "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING"
     for action, expected in (
