@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.python import protocol
+from voltray.executors.python.parts import rows_of_batch
 from voltray.executors.python.pool import POOL
 from voltray.executors.python.protocol import WorkerFunction
 from voltray.executors.python.result_types import declared_columns
-from voltray.executors.python.udf import batch_rows, carried, record_batch, worker_task
+from voltray.executors.python.udf import carried, record_batch, worker_task
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, PythonCall
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.operators import PythonScan
@@ -53,7 +54,7 @@ def map_partition(
 ) -> pl.DataFrame:
     """The rows that a function makes of all rows, which it gets as batches."""
     batch = _in_struct(batch_of(frame, inputs, context.time_zone))
-    step = batch_rows(context)
+    step = rows_of_batch(batch, context, grows=False)
 
     def write(sink: BinaryIO) -> None:
         with pa.ipc.new_stream(sink, batch.schema) as writer:

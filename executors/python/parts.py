@@ -25,12 +25,12 @@ _LEAST_VECTORIZED = 100_000
 Part = tuple[int, int]
 
 
-def rows_of_batch(batch: pa.RecordBatch, context: EvaluationContext) -> int:
-    """Rows of one batch: what the session says, else more of narrow rows than of wide ones."""
+def rows_of_batch(batch: pa.RecordBatch, context: EvaluationContext, *, grows: bool) -> int:
+    """Rows of one batch: what the session says, else Spark's 10,000, or more of narrow rows; fewer of wide ones."""
     width: int = max(1, batch.nbytes // max(1, batch.num_rows))
     rows = int(context.conf(BATCH_ROWS_CONF, "0"))
     if not context.conf(BATCH_ROWS_CONF):
-        rows = min(_MOST_ROWS, max(DEFAULT_BATCH_ROWS, _AIM_BYTES // width))
+        rows = min(_MOST_ROWS, max(DEFAULT_BATCH_ROWS, _AIM_BYTES // width)) if grows else DEFAULT_BATCH_ROWS
     elif rows <= 0:
         return 1 << 31
     most: int = _bytes(context.conf(BATCH_BYTES_CONF)) or _MOST_BYTES

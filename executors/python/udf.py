@@ -84,7 +84,7 @@ def evaluate(
     batch = record_batch(columns, schema, zone, length)
     if pickled:
         batch = batch.replace_schema_metadata(described)
-    step = batch_rows(context) if pickled else rows_of_batch(batch, context)
+    step = rows_of_batch(batch, context, grows=not pickled)
 
     def run(first: int, rows: int) -> list[pa.RecordBatch]:
         def write(sink: BinaryIO) -> None:
