@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.errors import analysis_error, mismatch
 from voltray.driver.analysis.expressions.alias import top_level_alias
 from voltray.driver.analysis.expressions.star import as_regex, regex_attributes, star_attributes
 from voltray.driver.analysis.functions import find_function
@@ -22,7 +22,7 @@ from voltray.driver.plan.expressions import (
     UnresolvedStar,
 )  # fmt: skip
 from voltray.executors.functions.registry import FunctionKind
-from voltray.proto.expressions import Alias, Attribute, Call, Expression, Literal, new_id, walk
+from voltray.proto.expressions import Alias, Attribute, Call, Expression, Literal, dtype_of, new_id, walk
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import ArrayType, NullType, StructField, StructType
 
@@ -143,6 +143,11 @@ def as_generator(
     call = typed.expression
     if not isinstance(call, Call) or not is_generator(call):
         return None
+    if call.name.removesuffix("_outer") in ("explode", "posexplode") and isinstance(dtype_of(call.args[0]), NullType):
+        raise mismatch(
+            "UNEXPECTED_INPUT_TYPE", typed.text, getattr(expression, "origin", None), paramIndex="first",
+            requiredType='("ARRAY" or "MAP")', inputSql='"NULL"', inputType='"VOID"',
+        )  # fmt: skip
     written = expression.name[-1].lower() if isinstance(expression, UnresolvedFunction) else call.name
     fields = generator_fields(call)
     outer = written.endswith("_outer") or call.name.endswith("_outer")

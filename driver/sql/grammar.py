@@ -69,6 +69,8 @@ class QueryGrammar(SparkParser):
 
     def _parse_csv(self, parse_method: Any, sep: TokenType = TokenType.COMMA) -> Any:
         first = parse_method()
+        if first is None and self._curr and self._curr.token_type == sep:
+            self.raise_error("something is missing before a comma")
         items = [first] if first is not None else []
         while self._match(sep):
             item = parse_method()
@@ -115,12 +117,24 @@ class QueryGrammar(SparkParser):
         return self._parse_id_var()
 
     def _parse_select_query(self, *args: Any, **options: Any) -> Any:
+        self._name_after_select()
         before = self._pipes_allowed
         self._pipes_allowed = not (options.get("table") or (len(args) > 1 and args[1]))
         try:
             return super()._parse_select_query(*args, **options)
         finally:
             self._pipes_allowed = before
+
+    def _name_after_select(self) -> None:
+        """``SELECT all, x`` names a column."""
+        if not self._at(TokenType.SELECT) or not self._next or self._next.token_type != TokenType.ALL:
+            return
+        behind = self._tokens[self._index + 2 : self._index + 3]
+        if behind and behind[0].token_type in (TokenType.COMMA, TokenType.FROM):
+            word = self._next
+            name = Token(TokenType.VAR, word.text, word.line, word.col, word.start, word.end)
+            self._tokens[self._index + 1] = name
+            self._next = name
 
     def _is_table_query(self) -> bool:
         if super()._is_table_query():
@@ -240,8 +254,7 @@ class QueryGrammar(SparkParser):
         return {"operand": condition if condition is not None else self._missing()}
 
     def _pipe_pivot(self) -> dict[str, Any]:
-        pivots = [p for p in iter(self._parse_pivot_clause, None)]
-        return {"clauses": pivots}
+        return {"clauses": list(iter(self._parse_pivot_clause, None))}
 
     def _pipe_sample(self) -> dict[str, Any]:
         return {"operand": self._parse_table_sample()}

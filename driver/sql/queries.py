@@ -17,6 +17,7 @@ from voltray.driver.sql.nodes import Pipe
 from voltray.driver.sql.pivots import convert_pivot
 from voltray.driver.sql.samples import convert_sample
 from voltray.proto.expressions import Expression, Literal
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import INTEGER
 
 
@@ -90,6 +91,10 @@ def _grouping_sets(node: exp.Expression, text: SqlText) -> list[tuple[Expression
         return list(itertools.chain.from_iterable([_nested_sets(x, text) for x in node.expressions]))
     if isinstance(node, (exp.Cube, exp.Rollup)):
         members = [_members(x, text) for x in node.expressions]
+        if not all(members):
+            origin, element = text.origin(node), type(node).__name__.upper()
+            contexts = (origin,) if origin is not None else ()
+            raise spark_error("_LEGACY_ERROR_TEMP_0051", ErrorKind.PARSE, element=element, contexts=contexts)
         if isinstance(node, exp.Rollup):
             choices = [members[:size] for size in range(len(members), -1, -1)]
         else:
@@ -159,18 +164,30 @@ def _from(node: exp.Select, text: SqlText) -> r.Relation:
     clause = node.args.get("from_")
     if clause is None:
         return r.OneRow()
-    relation = convert_query(clause.this, text)
+    relation = _from_item(clause.this, text)
     for join in node.args.get("joins") or []:
         relation = _join(join, relation, text)
     return relation
 
 
+def _from_item(node: exp.Expression, text: SqlText) -> r.Relation:
+    """A table, or a query in parentheses, whose own names end there even where it has no alias."""
+    relation = convert_query(node, text)
+    if not isinstance(node, exp.Subquery) or node.args.get("alias") is not None:
+        return relation
+    if node.args.get("joins") or node.args.get("pivots") or not isinstance(node.this, _WHOLE_QUERIES):
+        return relation
+    return r.SubqueryAlias(relation, UNNAMED)
+
+
+UNNAMED = "__auto_generated_subquery_name"
+_WHOLE_QUERIES = (exp.Select, exp.SetOperation, exp.Values, Pipe)
 _SIDES = {"": "inner", "LEFT": "left", "RIGHT": "right", "FULL": "full"}
 
 
 def _join(node: exp.Join, left: r.Relation, text: SqlText) -> r.Relation:
     lateral = isinstance(node.this, exp.Lateral)
-    right = convert_query(node.this, text)
+    right = _from_item(node.this, text)
     kind, side = str(node.kind or "").upper(), str(node.side or "").upper()
     natural = str(node.args.get("method") or "").upper() == "NATURAL"
     if kind in ("SEMI", "ANTI"):
@@ -181,6 +198,10 @@ def _join(node: exp.Join, left: r.Relation, text: SqlText) -> r.Relation:
         name = _SIDES[side]
     condition = e.convert(node.args["on"], text) if node.args.get("on") is not None else None
     using = tuple([i.name for i in node.args.get("using") or []])
+    if lateral and natural:
+        raise spark_error("INCOMPATIBLE_JOIN_TYPES", ErrorKind.PARSE, joinType1="LATERAL", joinType2="NATURAL")
+    if lateral and using:
+        raise spark_error("UNSUPPORTED_FEATURE.LATERAL_JOIN_USING", ErrorKind.PARSE)
     return r.Join(left, right, name, condition, using, natural, lateral)
 
 

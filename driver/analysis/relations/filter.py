@@ -27,6 +27,8 @@ def resolve_filter(relation: r.Filter, analysis: Analysis) -> Resolved:
     if child.scope.aggregate is not None:
         return having(child, relation.condition, analysis, relation.origin, relation.is_having)
     typed = analysis.over(child.scope, missing=child.scope.inner is not None).resolve(relation.condition)
+    if has_window(typed.expression):
+        raise invalid_where(typed, relation.origin)
     condition = boolean_condition(typed, analysis, relation.origin)
     if contains_aggregate(condition) or has_window(condition):
         raise invalid_where(typed, relation.origin)

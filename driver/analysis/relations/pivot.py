@@ -11,7 +11,7 @@ from voltray.driver.analysis.aggregation import aggregate_select
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.constants import constant_value, series_values
 from voltray.driver.analysis.errors import analysis_error, shown_type
-from voltray.driver.analysis.functions import apply_function, contains_aggregate
+from voltray.driver.analysis.functions import apply_function, contains_aggregate, is_foldable
 from voltray.driver.analysis.names import java_decimal, java_double
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved, scope_over
@@ -34,12 +34,14 @@ from voltray.proto.expressions import (
     walk,
 )  # fmt: skip
 from voltray.proto.types import (
+    ArrayType,
     BooleanType,
     DataType,
     DateType,
     DecimalType,
     DoubleType,
     FloatType,
+    MapType,
     StructType,
     TimestampNTZType,
     TimestampType,
@@ -55,6 +57,8 @@ def resolve_pivot(relation: r.Aggregate, child: Resolved, analysis: Analysis) ->
     assert relation.pivot_column is not None
     resolver = analysis.over(child.scope)
     pivot = resolver.resolve(relation.pivot_column)
+    if _has_map(pivot.dtype):
+        raise analysis_error("INCOMPARABLE_PIVOT_COLUMN", relation.origin, columnName=f"`{pivot.text}`")
     items, _ = select_items(relation.items, resolver, lateral=False)
     aggregates = [i for i in items if isinstance(i, Alias)]
     if any(isinstance(i, (Generated, Attribute)) for i in items) or not all(contains_aggregate(a) for a in aggregates):
@@ -76,6 +80,12 @@ def resolve_pivot(relation: r.Aggregate, child: Resolved, analysis: Analysis) ->
         relation.origin,
     )
     return _spread(first, child, len(groups), values, aggregates, analysis)
+
+
+def _has_map(dtype: DataType) -> bool:
+    if isinstance(dtype, StructType):
+        return any(_has_map(f.dataType) for f in dtype.fields)
+    return isinstance(dtype, MapType) or (isinstance(dtype, ArrayType) and _has_map(dtype.elementType))
 
 
 def _bare(expression: Expression) -> Expression:
@@ -120,6 +130,8 @@ def _values(relation: r.Aggregate, pivot: Typed, child: Resolved, analysis: Anal
 
 
 def _given(typed: Typed, alias: str | None, pivot: Typed, relation: r.Aggregate, analysis: Analysis) -> Value:
+    if not is_foldable(typed.expression):
+        raise analysis_error("NON_LITERAL_PIVOT_VALUES", relation.origin, expression=f'"{typed.text}"')
     value = constant_value(typed.expression, analysis.environment)
     ansi = analysis.environment.ansi
     if not can_cast(typed.dtype, pivot.dtype, ansi):

@@ -130,6 +130,8 @@ def resolve_subquery_alias(relation: r.SubqueryAlias, analysis: Analysis) -> Res
             )  # fmt: skip
     if relation.columns:
         child = with_column_names(child, relation.columns, relation.origin)
+    if relation.alias == "__auto_generated_subquery_name":
+        return qualified(child, ())
     return qualified(child, (*relation.qualifier, relation.alias))
 
 
