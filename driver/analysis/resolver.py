@@ -56,6 +56,8 @@ class Typed:
         return Alias(self.expression, name, new_id(), self.metadata)
 
 
+PRECEDENCE_POLICY = "spark.sql.legacy.ctePrecedencePolicy"
+
 RelationHandler = Callable[[Any, "Analysis"], Resolved]
 ExpressionHandler = Callable[[Any, "ExpressionResolver"], Typed]
 
@@ -95,6 +97,8 @@ class Analysis:
     outer: tuple[ExpressionResolver, ...] = ()
     """Where a correlated subquery stands, the nearest query first."""
     definitions: Mapping[str, Definition] = field(default_factory=dict)
+    fixed_names: frozenset[str] = frozenset()
+    """Names that a WITH further in does not give another meaning (spark.sql.legacy.ctePrecedencePolicy=LEGACY)."""
     references: Mapping[int, Relation] = field(default_factory=dict)
     """Relations that expressions name by plan id (subqueries of the DataFrame API)."""
     windows: Mapping[str, UnresolvedWindow] = field(default_factory=dict)
@@ -109,6 +113,11 @@ class Analysis:
         scope = resolved.scope
         scope.plans.raised(relation.plan_id, scope)
         return resolved
+
+    def kept(self, definitions: Mapping[str, Definition]) -> frozenset[str]:
+        """With the legacy policy, names that go before those of a WITH in a definition or subquery expression."""
+        is_legacy = self.environment.conf(PRECEDENCE_POLICY).upper() == "LEGACY"
+        return frozenset(definitions) if is_legacy else frozenset()
 
     def over(self, scope: Scope, **options: object) -> ExpressionResolver:
         """A resolver of expressions over a relation's columns."""

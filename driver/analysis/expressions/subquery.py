@@ -71,7 +71,8 @@ def subquery_plan(expression: UnresolvedSubquery, resolver: ExpressionResolver) 
         if relation is None:
             raise analysis_error("INTERNAL_ERROR", expression.origin, message=f"no relation {expression.plan_id}")
     # As in Spark, a subquery sees the query right around it and none further out.
-    inner = replace(analysis, outer=(replace(resolver, lateral=None),), windows={})
+    fixed = analysis.kept(analysis.definitions)
+    inner = replace(analysis, outer=(replace(resolver, lateral=None),), fixed_names=fixed, windows={})
     return inner.relation(relation)
 
 

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.relations.recursion import resolve_level, resolve_recursion
 from voltray.driver.analysis.relations.with_columns import with_column_names
-from voltray.driver.analysis.resolver import Analysis, Definition
+from voltray.driver.analysis.resolver import PRECEDENCE_POLICY, Analysis, Definition
 from voltray.driver.analysis.scope import Resolved
 from voltray.driver.optimizer.traversal import is_deterministic, outer_attributes
 from voltray.driver.plan import logical
@@ -17,6 +17,8 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.recursion import ComputedOnce, RecursionReference
 from voltray.proto.expressions import Literal
+
+_DOCUMENTATION = "https://spark.apache.org/docs/latest"
 
 
 def resolve_with(relation: r.With, analysis: Analysis) -> Resolved:
@@ -28,6 +30,9 @@ def with_definitions(relation: r.With, analysis: Analysis) -> Analysis:
     """What names mean inside: each is visible to the definitions behind it and to the query, or also to itself."""
     _refuse_duplicates(relation)
     definitions = dict(analysis.definitions)
+    policy = analysis.environment.conf(PRECEDENCE_POLICY).upper()
+    if policy == "LEGACY" and relation.recursive:
+        raise analysis_error("RECURSIVE_CTE_IN_LEGACY_MODE", None)
     limits = relation.level_limits or (None,) * len(relation.definitions)
     for i, (name, query, columns) in enumerate(relation.definitions):
         behind = [q for _, q, _ in relation.definitions[i + 1 :]]
@@ -35,7 +40,7 @@ def with_definitions(relation: r.With, analysis: Analysis) -> Analysis:
         definition = Definition(
             query,
             columns,
-            replace(analysis, definitions=dict(definitions), windows={}),
+            replace(analysis, definitions=dict(definitions), fixed_names=analysis.kept(definitions), windows={}),
             name,
             relation.recursive and count_uses(query, name.lower()) > 0,
             limits[i],
@@ -44,7 +49,13 @@ def with_definitions(relation: r.With, analysis: Analysis) -> Analysis:
         )
         if not uses:
             defined(definition)
-        definitions[name.lower()] = definition
+        if policy == "EXCEPTION" and name.lower() in analysis.definitions:
+            raise analysis_error(
+                "_LEGACY_ERROR_TEMP_1200", relation.origin, name=name, config=f'"{PRECEDENCE_POLICY}"',
+                docroot=_DOCUMENTATION,
+            )
+        if name.lower() not in analysis.fixed_names:
+            definitions[name.lower()] = definition
     return replace(analysis, definitions=definitions)
 
 
