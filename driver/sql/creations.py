@@ -53,7 +53,7 @@ def create_table(words: Words) -> s.Statement:
     if words.sees("LIKE") and not or_replace:
         return _create_like(words, name, exists)
     found: tuple[NewColumn, ...] = ()
-    if words.sees("(") and not words.sees("(", "SELECT|WITH|VALUES|FROM|("):
+    if words.sees("(") and (not words.sees("(", "SELECT|WITH|VALUES|FROM|(") or _is_column(words)):
         found = _elements(words)
     given = _table_clauses(words)
     query = None
@@ -92,6 +92,11 @@ def create_table(words: Words) -> s.Statement:
         clustering_columns=given.get("CLUSTER BY", ()),
         hive=given.get("HIVE", False),
     )
+
+
+def _is_column(words: Words) -> bool:
+    """Whether a word such as SELECT is a column's name here: a type follows it."""
+    return words.kind(2) == "word" and words.peek(3) in (",", ")", "(", "<", "NOT", "COMMENT", "DEFAULT")
 
 
 def _plain_field(column: NewColumn) -> StructField:
@@ -241,7 +246,8 @@ def create_view(words: Words) -> s.Statement:
         return _create_view_using(words, name, replacing, is_global)
     columns = _view_columns(words) if words.sees("(") else ()
     seen: list[str] = []
-    comment, properties, mode = None, (), "COMPENSATION"
+    comment, mode = None, "COMPENSATION"
+    properties: s.Options = ()
     while not words.take("AS"):
         title = next((t for t in ("COMMENT", "TBLPROPERTIES", "WITH SCHEMA", "DEFAULT COLLATION")
                       if words.sees(*t.split())), None)  # fmt: skip
@@ -322,7 +328,8 @@ def create_database(words: Words) -> s.Statement:
     words.expect("CREATE", "DATABASE|SCHEMA|NAMESPACE")
     exists = words.take("IF", "NOT", "EXISTS")
     name = words.name()
-    comment, location, properties = None, None, ()
+    comment, location = None, None
+    properties: s.Options = ()
     seen: list[str] = []
     while not words.at_end:
         title = "WITH DBPROPERTIES" if words.sees("WITH", "DBPROPERTIES|PROPERTIES") else words.peek()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voltray.driver.plan import statements as s
-from voltray.driver.sql import alterations, creations, insertions, utilities
+from voltray.driver.sql import alterations, creations, insertions, objects, utilities
 from voltray.driver.sql.words import Words
 
 Reader = Callable[[Words], s.Statement]
@@ -22,6 +22,10 @@ _INVALID = (
 FORMS: tuple[tuple[str, Reader], ...] = (
     ("REPLACE TABLE", creations.create_table),
     ("INSERT", insertions.insert),
+    ("DROP ROLE", utilities.invalid("DROP ROLE")),
+    ("DROP", objects.drop),
+    ("CACHE", objects.cache_table),
+    ("UNCACHE", objects.uncache_table),
     ("DELETE", insertions.delete),
     ("UPDATE", insertions.update),
     ("MERGE", insertions.merge),
@@ -73,6 +77,8 @@ _CREATED: tuple[tuple[str, Reader], ...] = (
     ("TABLE", creations.create_table),
     ("VIEW", creations.create_view),
     ("DATABASE|SCHEMA|NAMESPACE", creations.create_database),
+    ("FUNCTION", objects.create_function),
+    ("INDEX", objects.create_index),
 )
 
 

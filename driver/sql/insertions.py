@@ -186,7 +186,8 @@ def merge(words: Words) -> s.Statement:
     source = _captured(words, lambda w: w.sees("ON"))
     words.expect("ON")
     condition = _captured(words, lambda w: w.sees("WHEN"))
-    words.rest()
+    if not words.rest():
+        raise words.failure("MERGE_WITHOUT_WHEN")
     sources = parse_query(f"SELECT * FROM {source}")
     joined = parse_query(f"SELECT 1 FROM {target} {tail} JOIN {source} ON {condition}")
     return s.ChangeRows("MERGE INTO TABLE", name, (sources, joined))

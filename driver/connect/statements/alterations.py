@@ -138,7 +138,7 @@ def _add_columns(session: Session, table: Table, change: c.AddColumns) -> None:
     for column in change.columns:
         if len(column.name) > 1:
             existing_field(table, column.name[:1])
-            raise spark_error("_LEGACY_ERROR_TEMP_1328", message="Columns inside structs cannot be added.")
+            raise unsupported_operation(table.shown_name, "ADD COLUMN with qualified column")
         if not column.nullable:
             raise spark_error("_LEGACY_ERROR_TEMP_1052", message="Columns that are added can be NULL in old rows.")
     seen = {f.name.lower() for f in table.schema.fields}
@@ -185,14 +185,13 @@ def _change_columns(session: Session, table: Table, change: c.ChangeColumns) -> 
     if len(change.changes) > 1:
         raise unsupported_operation(table.shown_name, "ALTER COLUMN in bulk")
     item = change.changes[0]
+    if len(item.name) > 1:
+        raise unsupported_operation(table.shown_name, "ALTER COLUMN with qualified column")
     if item.moved:
         raise unsupported_operation(table.shown_name, "ALTER COLUMN ... FIRST | AFTER")
     if item.nullable is not None:
         raise unsupported_operation(table.shown_name, "ALTER COLUMN ... SET NOT NULL")
-    assert len(change.changes) == 1
     old = existing_field(table, item.name, case_sensitive=session.case_sensitive)
-    if len(item.name) > 1:
-        raise spark_error("_LEGACY_ERROR_TEMP_1331", message=f"Column {quoted(item.name)} is inside a struct.")
     if item.dtype is not None and not same_type(item.dtype, old.dataType):
         raise spark_error(
             "NOT_SUPPORTED_CHANGE_COLUMN", table=table.shown_name, originName=quote(old.name),

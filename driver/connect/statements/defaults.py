@@ -65,19 +65,25 @@ def _in_older_files(session: Session, column: NewColumn) -> dict[str, str]:
 
 def check_default(session: Session, name: str, dtype: DataType, text: str, statement: str) -> None:
     """Refuse a default that is no constant of the column's type."""
-    given = {"statement": statement, "colName": quote(name), "defaultValue": text}
+
+    def refused(why: str, **more: str) -> SparkError:
+        return spark_error(
+            _CONDITION + why, ErrorKind.ANALYSIS, extra=more, statement=statement, colName=quote(name),
+            defaultValue=text,
+        )  # fmt: skip
+
     expression = session.parse_expression(text)
     if _has_subquery(expression):
-        raise spark_error(_CONDITION + "SUBQUERY_EXPRESSION", **given)
+        raise refused("SUBQUERY_EXPRESSION")
     try:
         plan = session.analyze(r.Project(r.OneRow(), (u.UnresolvedAlias(expression, ("value",)),)))
     except SparkError as failure:
         if failure.condition.startswith("UNRESOLVED_COLUMN"):
-            raise spark_error(_CONDITION + "UNRESOLVED_EXPRESSION", **given) from None
+            raise refused("UNRESOLVED_EXPRESSION") from None
         raise
     found = plan.output[0].dtype
     if not _fits(found, dtype):
-        raise spark_error(_CONDITION + "DATA_TYPE", expectedType=type_name(dtype), actualType=type_name(found), **given)
+        raise refused("DATA_TYPE", expectedType=type_name(dtype), actualType=type_name(found))
     if isinstance(dtype, CharType | VarcharType):
         _check_length(session, expression, dtype.length)
 

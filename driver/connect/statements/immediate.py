@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.relations.identifier_clause import identified
@@ -15,6 +16,7 @@ from voltray.driver.plan.statements import Statement
 from voltray.driver.sql.markers import markers_of
 from voltray.driver.sql.options import parsing_for
 from voltray.driver.sql.statements import parse_sql
+from voltray.proto.coercion import decimal_of_literal
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import StringType
@@ -67,7 +69,10 @@ def _argument(session: Session, text: str) -> Literal:
     plan = session.analyze(r.Project(r.OneRow(), (UnresolvedAlias(expression, ("value",)),)))
     if any(variables.has_subquery(e) for e in logical.expressions_of(plan)):
         raise spark_error("UNSUPPORTED_EXPR_FOR_PARAMETER", invalidExprSql='"scalarsubquery()"')
-    return variables.evaluate(session, expression, None)
+    literal = variables.evaluate(session, expression, None)
+    if isinstance(literal.value, Decimal):  # a parameter has the type that its value would have as text
+        return Literal(literal.value, decimal_of_literal(literal.value))
+    return literal
 
 
 def _own_name(session: Session, text: str) -> str | None:
