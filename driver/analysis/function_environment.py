@@ -10,6 +10,7 @@ from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.relations import NamedTable
 from voltray.driver.plan.routines import SqlFunction
+from voltray.proto.failures import SparkError
 
 
 class FunctionEnvironment:
@@ -52,7 +53,7 @@ class FunctionEnvironment:
 
     def resolve_table(self, table: NamedTable) -> Any:
         """A table or view, as the function's definition meant it."""
-        return self.session.resolve_table(self._qualified(table))
+        return found_table(self.session, self._qualified(table), table)
 
     def _qualified(self, table: NamedTable) -> NamedTable:
         if len(table.parts) > 1 or not self.function.namespace:
@@ -68,6 +69,16 @@ class FunctionEnvironment:
     def stored_function(self, name: tuple[str, ...]) -> Any | None:
         """A function of the catalog, found in the database where this one was made."""
         return self.session.stored_function(name if len(name) > 1 else (*self.function.namespace, *name))
+
+
+def found_table(session: Any, table: NamedTable, written: NamedTable) -> Any:
+    """What a name stands for; one that is not found is reported as it was written."""
+    try:
+        return session.resolve_table(table)
+    except SparkError as problem:
+        if problem.condition != "TABLE_OR_VIEW_NOT_FOUND":
+            raise
+        raise analysis_error(problem.condition, written.origin, relationName=quoted(written.parts)) from None
 
 
 def _identity(function: SqlFunction) -> tuple[str, ...]:
@@ -105,7 +116,11 @@ class RecordingEnvironment(FunctionEnvironment):
 
     def stored_function(self, name: tuple[str, ...]) -> Any | None:
         """A function of the catalog, noted."""
-        return self._noted(super().stored_function(name))
+        found = super().stored_function(name)
+        if found is None and not self.function.is_temporary:
+            full = name if len(name) > 1 else (*self.function.namespace[1:], *name)
+            raise analysis_error("ROUTINE_NOT_FOUND", routineName=quoted(full))
+        return self._noted(found)
 
     def _noted(self, found: Any | None) -> Any | None:
         if isinstance(found, SqlFunction):

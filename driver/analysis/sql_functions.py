@@ -237,7 +237,14 @@ def cast_typed(typed: Typed, dtype: DataType, analysis: Analysis) -> Expression:
     if same_type(typed.dtype, dtype):
         return expression
     named = Alias(expression, typed.text, new_id())
-    resolved = analysis.over(Scope(())).resolve(UnresolvedCast(named, dtype)).expression
+    try:
+        resolved = analysis.over(Scope(())).resolve(UnresolvedCast(named, dtype)).expression
+    except SparkError as problem:
+        failure = problem.failure
+        if not failure.condition.startswith("DATATYPE_MISMATCH"):
+            raise
+        shown = {**failure.parameters, "sqlExpr": f'"{typed.text}"'}
+        raise analysis_error(failure.condition, extra=shown) from None
     return resolved.child if isinstance(resolved, Alias) else resolved
 
 

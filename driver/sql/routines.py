@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from voltray.driver.plan.routines import CreateSqlFunction, SqlFunction, SqlParameter
 from voltray.driver.sql.parser import parse_expression, parse_query
-from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.variables import type_of
 from voltray.driver.sql.words import Words
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import CharType, DataType, StructField, StructType, VarcharType
@@ -106,7 +106,7 @@ def _not_null(words: Words, first: int) -> SparkError:
 def _type(words: Words) -> DataType:
     if words.sees(",|)"):
         raise words.error()
-    return _checked(parse_schema(words.type_text()))
+    return _checked(type_of(words))
 
 
 def _checked(dtype: DataType) -> DataType:

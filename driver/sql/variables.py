@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from voltray.driver.plan import statements as s
 from voltray.driver.plan.programs import DeclareVariables, ExecuteImmediate, SetVariables
-from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.schema import parse_column_schema
 from voltray.driver.sql.words import Words
 from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.types import DataType
 
 _DEFAULT = "DEFAULT|="
 
@@ -36,6 +37,11 @@ def parse_script_set(text: str) -> SetVariables | None:
     return made
 
 
+def type_of(words: Words) -> DataType:
+    """The type that is written next."""
+    return parse_column_schema(f"a {words.type_text()}").fields[0].dataType
+
+
 def _ended(statement: s.Statement, words: Words) -> s.Statement:
     words.end()
     return statement
@@ -52,7 +58,7 @@ def declaration(words: Words) -> DeclareVariables:
     names = _names(words)
     dtype = None
     if not words.at_end and not words.sees(_DEFAULT):
-        dtype = parse_schema(words.type_text())
+        dtype = type_of(words)
     default = None
     if words.take(_DEFAULT):
         default = words.capture(lambda w: False)
