@@ -374,6 +374,17 @@ class _OverAggregate:
         return in_scope(node.parts, self.frame.source, resolver, node.origin)
 
 
+def grouping_call(node: Expression, child: Resolved, analysis: Analysis) -> Typed | None:
+    """``grouping(...)`` in ORDER BY further above an aggregation, where other aggregates are not."""
+    info = child.scope.aggregate
+    if info is None or not isinstance(node, UnresolvedFunction) or node.name[-1].lower() not in _GROUPING:
+        return None
+    frame = info.frame
+    assert isinstance(frame, Frame)
+    typed = analysis.over(frame.source).resolve(node)
+    return Typed(frame.rewritten(typed.expression), typed.name)
+
+
 def _over_groups(expression: Expression, frame: Frame, output: frozenset[int] | set[int]) -> Expression:
     """Grouping expressions replaced by their attributes, as far as the output does not give them already."""
     if isinstance(expression, Attribute) and expression.expr_id in output:

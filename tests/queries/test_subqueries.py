@@ -37,6 +37,8 @@ ANSWERS = {
     "SELECT 5 AS c1, c1 + 1 AS c1 FROM t1 ORDER BY c1 DESC": [(5, 1), (5, 2)],
     "SELECT c1, c2, count(*) FROM t2 GROUP BY c1, GROUPING SETS ((c1, c2), ())":
         [(0, 2, 1), (0, 3, 1), (0, None, 2), (2, 2, 1), (2, None, 1)],
+    "SELECT c1, sum(c2), rank() OVER (ORDER BY sum(c2)) FROM t2 GROUP BY ROLLUP(c1) ORDER BY grouping(c1), c1 LIMIT 1":
+        [(0, 5, 2)],
     "SELECT named_struct('a', 1) AS c FROM VALUES ('a') t(c) GROUP BY c HAVING c.a > 0": [((1,),)],
 }  # fmt: skip
 

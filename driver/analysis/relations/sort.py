@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.aggregation import exposed_over, resolve_over_aggregate
+from voltray.driver.analysis.aggregation import exposed_over, grouping_call, resolve_over_aggregate
 from voltray.driver.analysis.environment import Environment
 from voltray.driver.analysis.environment_flags import flag
 from voltray.driver.analysis.errors import analysis_error
@@ -13,7 +13,7 @@ from voltray.driver.analysis.functions import contains_aggregate
 from voltray.driver.analysis.over_select import OverSelect
 from voltray.driver.analysis.projection import exposed_for, has_window, with_windows
 from voltray.driver.analysis.relations.filter import trimmed
-from voltray.driver.analysis.resolver import Typed
+from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import Resolved, Scope, same_scope
 from voltray.driver.analysis.sql_functions import refuse_sql_functions
 from voltray.driver.optimizer.traversal import outer_attributes
@@ -48,7 +48,12 @@ def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
     if child.scope.aggregate is not None and child.scope.aggregate.is_direct:
         return _over_aggregate(relation, child, written, analysis)
     over = OverSelect(child.scope)
-    resolver = analysis.over(child.scope, missing=child.scope.inner is not None, replaced=over.replaced)
+
+    def replaced(node: Expression, inner: ExpressionResolver) -> Typed | None:
+        call = grouping_call(node, child, analysis)
+        return call if call is not None else over.replaced(node, inner)
+
+    resolver = analysis.over(child.scope, missing=child.scope.inner is not None, replaced=replaced)
     orders: list[SortOrder] = []
     found = [None if _is_position(order, analysis.environment) else resolver.resolve(order) for order in written]
     positions_first = flag(analysis.environment, "spark.sql.prioritizeOrdinalResolutionInSort.enabled")
@@ -115,7 +120,7 @@ def _is_position(order: UnresolvedSortOrder, environment: Environment) -> bool:
 
 
 def _with_missing(scope: Scope, keys: list[Typed | None]) -> tuple[Attribute, ...]:
-    """The output, and behind it what keys read of the select list's input: what positions count where they come last."""
+    """The output, and behind it what keys read of the input: what positions count where they come last."""
     missing: dict[int, Attribute] = {}
     for key in keys:
         for node in walk(key.expression) if key is not None else ():
