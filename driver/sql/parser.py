@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -15,6 +16,7 @@ from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.dialect import VoltrayDialect
 from voltray.driver.sql.grammar import SyntaxProblem
 from voltray.driver.sql.nodes import Pipe
+from voltray.driver.sql.options import GrammarOptions, current_options
 from voltray.driver.sql.queries import convert_query
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
@@ -22,6 +24,7 @@ from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_er
 # What sqlglot only keeps as text is read by ``statements``; its warning would say so at every SHOW.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 _DIALECT = VoltrayDialect()
+_LONG = 4096
 _NOTHING = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|;)*", re.DOTALL)
 QUERY_NODES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values, Pipe)
 
@@ -30,6 +33,12 @@ def parse_statement(text: str) -> exp.Expression:
     """sqlglot's tree of the one statement in a text; PARSE_* conditions otherwise."""
     if _NOTHING.fullmatch(text):
         raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE, contexts=(QueryContext(text, 0, len(text) - 1),))
+    if len(text) > _LONG:
+        return _long_statement(text, current_options())
+    return _one_statement(text)
+
+
+def _one_statement(text: str) -> exp.Expression:
     try:
         trees = [t for t in sqlglot.parse(text, dialect=_DIALECT) if isinstance(t, exp.Expression)]
     except (SqlglotError, TokenError) as failure:
@@ -37,6 +46,12 @@ def parse_statement(text: str) -> exp.Expression:
     if len(trees) != 1:
         raise _syntax_error_at(text, text.find(";") + 1)
     return trees[0]
+
+
+# A client sends the same text again and again: as a command, for its schema, to be run.
+@lru_cache(maxsize=8)
+def _long_statement(text: str, options: GrammarOptions) -> exp.Expression:
+    return _one_statement(text)
 
 
 def parse_query(
