@@ -536,7 +536,7 @@ READERS: dict[str, Reader] = {
 }
 
 UNSUPPORTED: dict[str, str] = {
-    "common_inline_user_defined_data_source": "Python data sources are not there yet",
+    "common_inline_user_defined_data_source": "clients register a data source before they read it",
     "apply_in_pandas_with_state": "structured streaming is not supported",
     "ml_relation": "Spark ML is not supported",
     "extension": "extensions are classes of a JVM",
