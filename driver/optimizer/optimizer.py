@@ -16,8 +16,11 @@ from voltray.driver.optimizer.plan_python_sources import plan_python_sources
 from voltray.driver.optimizer.prune_columns import prune_columns
 from voltray.driver.optimizer.push_down_filters import push_down_filters
 from voltray.driver.optimizer.push_down_limits import push_down_limits
+from voltray.driver.optimizer.push_down_semi_joins import push_down_semi_joins
+from voltray.driver.optimizer.restrict_grouped_subqueries import restrict_grouped_subqueries
 from voltray.driver.optimizer.rewrite_subqueries import rewrite_subqueries
 from voltray.driver.optimizer.rewrite_time_windows import rewrite_time_windows
+from voltray.driver.optimizer.share_common_subplans import share_common_subplans
 from voltray.driver.plan.logical import LogicalPlan
 
 Rule = Callable[[LogicalPlan, Any], LogicalPlan]
@@ -29,10 +32,13 @@ RULES: tuple[Rule, ...] = (
     fold_constants,
     collapse_projects,
     push_down_filters,
+    restrict_grouped_subqueries,
+    push_down_semi_joins,
     plan_python_sources,
     prune_columns,
     collapse_projects,
     push_down_limits,
+    share_common_subplans,
 )
 
 

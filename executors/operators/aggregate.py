@@ -96,13 +96,32 @@ def gathered(
     frame: pl.LazyFrame, groups: Sequence[str], prepared: Sequence[PreparedAggregate], *, merging: bool
 ) -> pl.LazyFrame:
     """Groups and buffers, from rows or (``merging``) from buffers."""
-    buffers: list[pl.Expr] = []
+    buffers: list[tuple[pl.Expr, str]] = []
     for one in prepared:
         values = one.merging() if merging else one.collecting()
-        buffers += [v.alias(b) for v, b in zip(values, one.buffers, strict=True)]
+        buffers += zip(values, one.buffers, strict=True)
+    computed, shown = _computed_once(buffers)
     if groups:
-        return frame.group_by(groups, maintain_order=True).agg(buffers)
-    return frame.select(buffers) if buffers else pl.LazyFrame({"#": [None]})
+        grouped = frame.group_by(groups, maintain_order=True).agg(computed)
+        return grouped if len(computed) == len(shown) else grouped.select(*groups, *shown)
+    if not buffers:
+        return pl.LazyFrame({"#": [None]})
+    whole = frame.select(computed)
+    return whole if len(computed) == len(shown) else whole.select(shown)
+
+
+def _computed_once(buffers: Sequence[tuple[pl.Expr, str]]) -> tuple[list[pl.Expr], list[pl.Expr]]:
+    """What to compute, and every buffer by name over it: sum(x) and avg(x) need the same sum and count."""
+    known: dict[str, list[tuple[pl.Expr, str]]] = {}
+    computed, shown = [], []
+    for value, name in buffers:
+        alike = known.setdefault(str(value), [])
+        same = next((n for v, n in alike if v.meta.eq(value)), None)
+        if same is None:
+            alike.append((value, name))
+            computed.append(value.alias(name))
+        shown.append(pl.col(name if same is None else same).alias(name))
+    return computed, shown
 
 
 def prepare(alias: Alias, context: EvaluationContext, *, collects: bool = True) -> PreparedAggregate:
