@@ -324,6 +324,8 @@ def _temporal_difference(
         if not isinstance(left.dtype, (DateType, StringType, NullType)):
             raise _unexpected(left, "first", '"DATE"', name, origin)
         return Operands((cast_to(a, DATE, ansi), cast_to(b, DATE, ansi)), "subtract_dates", name)
+    if isinstance(left.dtype, DateType) and isinstance(right.dtype, NullType):
+        return Operands((a, cast_to(b, DATE, ansi)), "subtract_dates", name)
     if isinstance(left.dtype, DateType):
         return _moved(left, right, ansi, "-", origin)
     return None

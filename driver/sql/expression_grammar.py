@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import ParseError
 from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokens import TokenType
 
@@ -125,6 +126,16 @@ class ExpressionGrammar(SparkParser):
 
     def _parse_interval(self, *args: object, **kwargs: object) -> Any:
         return parse_interval(self)
+
+    def _parse_types(self, check_func: bool = False, **options: Any) -> Any:
+        index = self._index
+        try:
+            return super()._parse_types(check_func=check_func, **options)
+        except ParseError:
+            if not check_func:
+                raise
+            self._retreat(index)  # map(NULL, 1) begins as a type would
+            return None
 
     def _parse_dcolon(self) -> Any:
         return super()._parse_dcolon() or self._unknown_type()

@@ -383,7 +383,13 @@ def _call_named(name: tuple[str, ...], node: exp.Anonymous, text: SqlText) -> Ex
     distinct = bool(args) and isinstance(args[0], exp.Distinct)
     if distinct:
         args = list(args[0].expressions)
-    if len(args) == 3 and len(name) == 1 and name[0].lower() in _UNIT_FUNCTIONS and _is_unit(args[0]):
+    timed = len(args) == 3 and len(name) == 1 and name[0].lower() in _UNIT_FUNCTIONS
+    if timed and isinstance(args[0], exp.Literal) and args[0].is_string:
+        raise spark_error(
+            "INVALID_PARAMETER_VALUE.DATETIME_UNIT", ErrorKind.PARSE, functionName=f"`{name[0].lower()}`",
+            parameter="`unit`", invalidValue=f"'{args[0].name}'",
+        )  # fmt: skip
+    if timed and _is_unit(args[0]):
         name, args = (_UNIT_FUNCTIONS[name[0].lower()],), [exp.Literal.string(args[0].name.upper()), *args[1:]]
     converted = tuple([_argument(a, text) for a in args])
     return u.UnresolvedFunction(name, converted, distinct=distinct, origin=text.origin(node))
@@ -462,6 +468,14 @@ def _special(name: str, *parts: str) -> Converter:
     return converted
 
 
+def _position(node: exp.StrPosition, text: SqlText) -> Expression:
+    """``POSITION(a IN b)`` is locate; the function ``position`` has a name of its own."""
+    origin = text.origin(node)
+    parts = [node.args[p] for p in ("substr", "this", "position") if node.args.get(p) is not None]
+    name = "position" if "position" in node.args else "locate"  # sqlglot leaves it out where IN was written
+    return call(name, *convert_all(parts, text), origin=origin)
+
+
 def _extract(node: exp.Extract, text: SqlText) -> Expression:
     return call("extract", Literal(node.name, t.STRING), convert(node.expression, text), origin=text.origin(node))
 
@@ -476,6 +490,8 @@ def _window(node: exp.Window, text: SqlText) -> Expression:
     function = convert(node.this, text)
     if node.args.get("alias") is not None and not node.args.get("partition_by") and not node.args.get("order"):
         return u.UnresolvedWindow(function, window_name=node.alias, origin=text.origin(node))
+    if node.args.get("alias") is not None:
+        raise text.refused_word("(", node)
     order = node.args.get("order")
     return u.UnresolvedWindow(
         function,
@@ -503,6 +519,9 @@ def _bound(spec: exp.WindowSpec, name: str, text: SqlText) -> Expression | str:
         outside = "FOLLOWING" if name == "start" else "PRECEDING"
         return f"unbounded {side.lower()}" if side == outside else "unbounded"
     offset = convert(value, text)
+    if any(True for _ in value.find_all(exp.Column)):
+        words = "Frame bound value must be a literal."
+        raise spark_error("_LEGACY_ERROR_TEMP_0064", ErrorKind.PARSE, msg=words)
     if side != "PRECEDING":
         return offset
     return call("-", offset)
@@ -585,7 +604,7 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Extract: _extract,
     exp.Trim: _trim,
     exp.Substring: _special("substring", "this", "start", "length"),
-    exp.StrPosition: _special("position", "substr", "this", "position"),
+    exp.StrPosition: _position,
     exp.Overlay: _special("overlay", "this", "expression", "from_", "for_"),
     exp.Window: _window,
     exp.Exists: _exists,

@@ -328,7 +328,7 @@ _PAIR = parameters(("array", Accept()), ("value", Accept()))
 _ARRAYS = parameters(("array1", Accept()), ("array2", Accept()))
 _ONE = parameters(("array", ARRAY))
 _ELEMENTS = Signature((Parameter("elements", common()),), repeated=1, minimum=0)
-_ASCENDING = Parameter("ascendingOrder", Accept((type(BOOLEAN),), (BOOLEAN,), '"BOOLEAN"'), Literal(True, BOOLEAN))
+_ASCENDING = Parameter("ascendingOrder", Accept((type(BOOLEAN),), (), '"BOOLEAN"'), Literal(True, BOOLEAN))
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(("array",), _ELEMENTS, _array_type, _array, nullable=never_nullable),

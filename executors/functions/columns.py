@@ -81,6 +81,11 @@ def overflow_error(kind: str, alternative: str = "", exact: bool = False) -> Spa
     return spark_error("ARITHMETIC_OVERFLOW", ErrorKind.ARITHMETIC, extra=parameters)
 
 
+def java_error(message: str, kind: ErrorKind = ErrorKind.ARITHMETIC) -> SparkError:
+    """A failure for which Spark lets Java's own exception through: it has no condition."""
+    return spark_error("", kind, message=message)
+
+
 def divide_by_zero() -> SparkError:
     """DIVIDE_BY_ZERO, as `/`, div and their kin raise it."""
     return spark_error("DIVIDE_BY_ZERO", ErrorKind.ARITHMETIC, config=ANSI_CONF)

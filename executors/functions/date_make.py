@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from voltray.executors.functions import zones
-from voltray.executors.functions.columns import ANSI_CONF, overflow_error
+from voltray.executors.functions.columns import ANSI_CONF, java_error
 from voltray.executors.functions.date_time import INT_INPUT
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.interval import seconds_micros
@@ -217,7 +217,7 @@ def _timestamp_seconds(evaluation: Evaluation, seconds: pl.Expr) -> pl.Expr:
 
 def _exact(evaluation: Evaluation, wide: pl.Expr) -> pl.Expr:
     def fit(rows: Rows, values: pl.Series) -> pl.Series:
-        rows.refuse((values > LONG_MAX) | (values < -LONG_MAX - 1), lambda: overflow_error("long"))
+        rows.refuse((values > LONG_MAX) | (values < -LONG_MAX - 1), lambda: java_error("long overflow"))
         return values.cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
 
     return evaluation.columnwise(fit, wide)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from voltray.executors.functions import zones
-from voltray.executors.functions.columns import overflow_error
+from voltray.executors.functions.columns import java_error, overflow_error
 from voltray.executors.functions.date_time import INT_INPUT, add_to_timestamp, zone_for
 from voltray.executors.functions.displays import with_defaults
 from voltray.executors.functions.evaluation import Evaluation, Rows
@@ -53,6 +53,14 @@ def interval_overflow() -> SparkError:
 
 def _integer_overflow() -> SparkError:
     return overflow_error("integer")
+
+
+def _java_integer_overflow() -> SparkError:
+    return java_error("integer overflow")
+
+
+def _java_long_overflow() -> SparkError:
+    return java_error("long overflow")
 
 
 def _long_overflow() -> SparkError:
@@ -143,7 +151,7 @@ def _scale(divide: bool) -> Callable[[Evaluation, pl.Expr, pl.Expr], pl.Expr]:
         months = isinstance(kind, YearMonthIntervalType)
         limit, dtype = (_INT_MAX, pl.Int32()) if months else (LONG_MAX, pl.Duration("us"))
         whole = interval.to_physical()
-        error = _integer_overflow if months else _long_overflow
+        error = _java_integer_overflow if months else _java_long_overflow
         if isinstance(amount, DecimalType):
             unscaled, scale = number.to_physical().cast(pl.Int128), pl.lit(10**amount.scale, dtype=pl.Int128)
             wide = _half_up(_wide(whole) * scale, unscaled) if divide else _half_up(_wide(whole) * unscaled, scale)
@@ -186,7 +194,7 @@ def _scale_by_double(
     def round_half_up(rows: Rows, values: pl.Series) -> pl.Series:
         floats = values.fill_null(0.0).to_numpy()
         rounded = np.sign(floats) * np.floor(np.abs(floats) + 0.5)
-        bad = ~(np.abs(rounded) <= float(limit))
+        bad = ~(np.abs(rounded) <= float(limit)) if limit < LONG_MAX else ~(np.abs(rounded) < 2.0**63)
         if evaluation.call.mode is not EvalMode.TRY:
             rows.refuse(pl.Series(bad), error)
         return column(np.where(bad, 0, rounded).astype(np.int64), dtype, values, bad=bad)

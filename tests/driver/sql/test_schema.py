@@ -39,7 +39,6 @@ def test_a_type_is_read(text: str, simple: str) -> None:
         ("a int,", "PARSE_SYNTAX_ERROR"),
         ("a", "PARSE_SYNTAX_ERROR"),
         ("a blob", "PARSE_SYNTAX_ERROR"),
-        ("blob", "UNSUPPORTED_DATATYPE"),
         ("decimal(40, 2)", "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"),
         ("{", "INVALID_JSON_DATA_TYPE"),
         ("a array", "INCOMPLETE_TYPE_DEFINITION.ARRAY"),
