@@ -122,7 +122,7 @@ def struct_carrier_names(dtype: StructType) -> tuple[str, ...]:
     seen: set[str] = set()
     names: list[str] = []
     for position, field in enumerate(dtype.fields):
-        name = field.name if field.name not in seen else f"{field.name}\0{position}"
+        name = field.name if field.name not in seen else f"{field.name}\x01{position}"
         seen.add(name)
         names.append(name)
     return tuple(names)

@@ -288,7 +288,7 @@ def field_names(dtype: StructType) -> list[str]:
     seen: set[str] = set()
     names: list[str] = []
     for position, field in enumerate(dtype.fields):
-        names.append(f"{field.name}\0{position}" if field.name in seen else field.name)
+        names.append(f"{field.name}\x01{position}" if field.name in seen else field.name)
         seen.add(field.name)
     return names
 
