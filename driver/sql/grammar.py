@@ -85,6 +85,11 @@ class QueryGrammar(SparkParser):
     def _parse_range(self, *args: Any, **options: Any) -> Any:
         return self._spanned(lambda: super(QueryGrammar, self)._parse_range(*args, **options), bool(args))
 
+    def _parse_partition_and_order(self) -> Any:
+        if self._match(TokenType.CLUSTER_BY):
+            return self._parse_csv(self._parse_disjunction), None
+        return super()._parse_partition_and_order()
+
     def _parse_limit(self, this: Any = None, top: bool = False, skip_limit_token: bool = False) -> Any:
         if top or not self._match(TokenType.LIMIT):
             return this

@@ -41,6 +41,7 @@ def _select(node: exp.Select, text: SqlText) -> r.Relation:
     items = e.convert_all(node.expressions, text)
     relation = _grouped(node, relation, items, text)
     if node.args.get("windows"):
+        refuse_repeated(node.args["windows"])
         relation = r.WindowDefinitions(relation, tuple([_named_window(w, text) for w in node.args["windows"]]))
     if node.args.get("qualify") is not None:
         raise text.error("QUALIFY is not Spark SQL", node.args["qualify"])
@@ -114,6 +115,15 @@ def _members(node: exp.Expression, text: SqlText) -> tuple[Expression, ...]:
     if isinstance(node, exp.Tuple):
         return e.convert_all(node.expressions, text)
     return (e.convert(node, text),)
+
+
+def refuse_repeated(windows: list[exp.Window]) -> None:
+    """A WINDOW clause defines a name once."""
+    names = [w.this.name for w in windows]
+    for name in names:
+        if names.count(name) > 1:
+            condition = "INVALID_SQL_SYNTAX.REPETITIVE_WINDOW_DEFINITION"
+            raise spark_error(condition, ErrorKind.PARSE, windowName=f"`{name}`")
 
 
 def _named_window(node: exp.Window, text: SqlText) -> tuple[str, Expression]:
@@ -198,6 +208,8 @@ def _join(node: exp.Join, left: r.Relation, text: SqlText) -> r.Relation:
         name = _SIDES[side]
     condition = e.convert(node.args["on"], text) if node.args.get("on") is not None else None
     using = tuple([i.name for i in node.args.get("using") or []])
+    if natural and kind == "CROSS":
+        raise spark_error("INCOMPATIBLE_JOIN_TYPES", ErrorKind.PARSE, joinType1="NATURAL", joinType2="CROSS")
     if lateral and natural:
         raise spark_error("INCOMPATIBLE_JOIN_TYPES", ErrorKind.PARSE, joinType1="LATERAL", joinType2="NATURAL")
     if lateral and using:

@@ -136,7 +136,8 @@ def _written_frame(
     if kind is FrameKind.RANGE and not keys and (frame.lower, frame.upper) != ("unbounded", "unbounded"):
         shown = rope("(", text, ")")
         raise mismatch("RANGE_FRAME_WITHOUT_ORDER", text_of(shown), origin)
-    if isinstance(lower, int) and isinstance(upper, int) and lower > upper:
+    written = not isinstance(frame.lower, str) and not isinstance(frame.upper, str)
+    if written and isinstance(lower, int) and isinstance(upper, int) and lower > upper:
         raise mismatch(
             "SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON", text_of(text), origin, comparison="less than or equal"
         )
