@@ -204,7 +204,7 @@ def parameter_attributes(function: SqlFunction) -> tuple[Attribute, ...]:
 
 def inside(environment: FunctionEnvironment, analysis: Analysis) -> Analysis:
     """An analysis of a function's body: nothing of the calling query is seen."""
-    return Analysis(environment, analysis.relation_handlers, analysis.expression_handlers)  # type: ignore[arg-type]
+    return Analysis(environment, analysis.relation_handlers, analysis.expression_handlers)
 
 
 def scalar_body(function: SqlFunction, parameters: tuple[Attribute, ...], analysis: Analysis) -> Typed:

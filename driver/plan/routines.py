@@ -82,8 +82,6 @@ def function_from_document(document: str) -> SqlFunction:
     ])  # fmt: skip
     returns = held.pop("returns")
     pairs = tuple([(str(k), str(v)) for k, v in held.pop("confs")])
-    names = {key: tuple(held.pop(key)) for key in ("name", "namespace")}
-    return SqlFunction(
-        parameters=parameters, returns=None if returns is None else data_type_from_json(returns), confs=pairs,
-        **names, **held,
-    )  # fmt: skip
+    name, namespace = tuple(held.pop("name")), tuple(held.pop("namespace"))
+    dtype = None if returns is None else data_type_from_json(returns)
+    return SqlFunction(name=name, parameters=parameters, returns=dtype, namespace=namespace, confs=pairs, **held)

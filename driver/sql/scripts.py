@@ -130,7 +130,9 @@ def _statement(words: Words, labels: tuple[str, ...]) -> Statement:
 def _compound(words: Words, label: str | None, labels: tuple[str, ...]) -> Compound:
     words.expect("BEGIN")
     words.take("NOT", "ATOMIC")
-    variables, conditions, handlers = [], [], []
+    variables: list[DeclareVariables] = []
+    conditions: list[DeclareCondition] = []
+    handlers: list[DeclareHandler] = []
     while words.take("DECLARE"):
         if words.sees("CONTINUE|EXIT", "HANDLER"):
             handlers.append(_unlike(_handler(words, labels), handlers))
@@ -187,9 +189,9 @@ def _variable(words: Words) -> DeclareVariables:
     declared = declaration(inner)
     inner.end()
     words.position = stop
-    for name in declared.names:
-        if len(name) > 1:
-            shown = ".".join(f"`{p}`" for p in name)
+    for parts in declared.names:
+        if len(parts) > 1:
+            shown = ".".join(f"`{p}`" for p in parts)
             raise _refused("INVALID_VARIABLE_DECLARATION.QUALIFIED_LOCAL_VARIABLE", varName=shown)
     return declared
 

@@ -46,6 +46,8 @@ def create_sql_function(session: Session, operation: Operation, statement: Creat
     """Check a function's definition and keep it."""
     catalog = session.catalog
     name = statement.function.name
+    full: tuple[str, ...]
+    shown: tuple[str, ...]
     _check_parameters(statement.function)
     if statement.temporary:
         known = session.functions.get(name[0].lower())
@@ -113,7 +115,7 @@ def _check_columns(name: str, returns: StructType) -> None:
 def _checked(session: Session, function: SqlFunction, shown: tuple[str, ...]) -> SqlFunction:
     """The function with what its body tells of it: its type, its determinism, whether it reads data."""
     environment = RecordingEnvironment(session, function)
-    analysis = Analysis(environment, RELATIONS, EXPRESSIONS)  # type: ignore[arg-type]
+    analysis = Analysis(environment, RELATIONS, EXPRESSIONS)
     for parameter in function.parameters:
         if parameter.default is not None:
             _check_default(function, parameter.name, parameter.dtype, parameter.default, analysis)

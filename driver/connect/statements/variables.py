@@ -162,10 +162,11 @@ def query_values(
         plan = session.analyze(relation)
     except SparkError as problem:
         misplaced = _misplaced_default(problem)
-        if misplaced is problem or (relation := _with_defaults(relation, defaults)) is None:
+        filled = None if misplaced is problem else _with_defaults(relation, defaults)
+        if filled is None:
             raise misplaced from None
         try:
-            plan = session.analyze(relation)
+            plan = session.analyze(filled)
         except SparkError as again:
             raise _misplaced_default(again) from None
     return row_values(session, plan, targets)
