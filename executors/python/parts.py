@@ -14,7 +14,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 BATCH_ROWS_CONF = "spark.sql.execution.arrow.maxRecordsPerBatch"
 BATCH_BYTES_CONF = "spark.sql.execution.arrow.maxBytesPerBatch"
 DEFAULT_BATCH_ROWS = 10_000
-_MOST_ROWS = 65_536
+_MOST_ROWS = 131_072
 _AIM_BYTES = 4 << 20
 _MOST_BYTES = 64 << 20
 _UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}

@@ -19,7 +19,7 @@ def batch(width: int) -> pa.RecordBatch:
 @pytest.mark.parametrize(
     ("width", "grows", "confs", "rows"),
     [
-        (16, True, {}, 65_536),
+        (16, True, {}, 131_072),
         (16, False, {}, 10_000),
         (1 << 20, True, {}, 64),
         (100 << 20, True, {}, 1),
