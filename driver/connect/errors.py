@@ -57,6 +57,7 @@ PARENTS: Mapping[ErrorKind, tuple[str, ...]] = {
     ErrorKind.FILE_NOT_FOUND: ("java.io.FileNotFoundException", "java.io.IOException", *_OBJECT),
     ErrorKind.SECURITY: ("java.lang.SecurityException", *_RUNTIME),
     ErrorKind.SQL: ("java.sql.SQLException", *_OBJECT),
+    ErrorKind.STREAMING_QUERY: _OBJECT,
     ErrorKind.PYTHON: _RUNTIME,
     ErrorKind.SPARK: _OBJECT,
     ErrorKind.INVALID_PLAN: _OBJECT,

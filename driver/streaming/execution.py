@@ -12,13 +12,13 @@ from voltray.driver.plan.streaming import StreamScan, Watermark, stream_scans
 from voltray.driver.streaming.batch import OWN, SINK, SOURCE, WATERMARK, BatchPlanner, BatchRun, counted
 from voltray.driver.streaming.checkpoint import BatchOffsets, Checkpoint
 from voltray.driver.streaming.progress import Durations, Identity, SourceFigures, iso_time, progress_json
+from voltray.driver.streaming.sinks import PythonSink, Sink
 from voltray.driver.streaming.sources import SourceReader, open_source
 from voltray.driver.streaming.state import LATE, OperatorState
 from voltray.proto.failures import spark_error
 
 if TYPE_CHECKING:
     from voltray.driver.streaming.environment import StreamingSession
-    from voltray.driver.streaming.sinks import Sink
 
 Offsets = tuple[str | None, ...]
 
@@ -185,6 +185,12 @@ class Execution:
             (self.sink.description, run.count(SINK)),
             observed,
         )
+
+    def cancel(self) -> None:
+        """Stop what the batch under way is at."""
+        self.session.scheduler.cancel(self.operation_id)
+        if isinstance(self.sink, PythonSink):
+            self.sink.process.cancel()
 
     def close(self) -> None:
         """Let go of everything."""

@@ -55,6 +55,10 @@ class PythonProcess:
         self._send(json.dumps({"relation": relation_id, "batch": batch_id}).encode())
         self._receive()
 
+    def cancel(self) -> None:
+        """Kill the process, whatever it is at."""
+        self.process.kill()
+
     def close(self) -> None:
         """End the process."""
         if self.process.poll() is None:

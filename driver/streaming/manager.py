@@ -47,7 +47,6 @@ class StreamingManager:
             request.trigger,
             lambda: planned.execution(session, identity, operation_id),
             self._post,
-            lambda: session.scheduler.cancel(operation_id),
             int(session.conf("spark.sql.streaming.numRecentProgressUpdates") or 100),
         )
         with self._lock:

@@ -45,7 +45,6 @@ class StreamingQuery:
         trigger: Trigger,
         open_execution: Callable[[], Execution],
         post: Post,
-        cancel: Callable[[], None],
         kept_progress: int = 100,
     ) -> None:
         self.identity = identity
@@ -57,7 +56,6 @@ class StreamingQuery:
         self.progress: deque[str] = deque(maxlen=max(1, kept_progress))
         self._open = open_execution
         self._post = post
-        self._cancel = cancel
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._triggers = 0
@@ -169,7 +167,8 @@ class StreamingQuery:
         self._stopping.set()
         deadline = time.monotonic() + _STOP_SECONDS
         while not self.ended.is_set() and time.monotonic() < deadline:
-            self._cancel()
+            if self.execution is not None:
+                self.execution.cancel()
             self.ended.wait(0.2)
 
     def await_termination(self, seconds: float | None, is_wanted: Callable[[], bool]) -> bool:

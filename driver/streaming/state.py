@@ -19,7 +19,6 @@ from voltray.driver.plan.logical import (
     Filter,
     Join,
     Limit,
-    LocalData,
     LogicalPlan,
     Project,
 )  # fmt: skip
@@ -27,6 +26,8 @@ from voltray.driver.plan.predicates import call_null_safe_equals, conjunction
 from voltray.driver.plan.streaming import AggregateBuffers, DeduplicateWithinWatermark
 from voltray.driver.planning.aggregate import buffer_attributes, can_split
 from voltray.driver.streaming.event_time import EventTimes, has_session_window
+from voltray.driver.streaming.sessions import run_session_aggregate
+from voltray.driver.streaming.tables import joined, local
 from voltray.proto.expressions import (
     AggregateCall,
     Alias,
@@ -37,7 +38,6 @@ from voltray.proto.expressions import (
     new_id,
     references,
 )  # fmt: skip
-from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.operators import AggregateMode
 from voltray.proto.types import BOOLEAN, LONG, TIMESTAMP
 
@@ -107,28 +107,16 @@ class StateContext:
         return Filter(seen, self.times.is_current(column, self.late_ms))
 
 
-def local(attributes: tuple[Attribute, ...], table: pa.Table) -> LocalData:
-    """A table as a leaf of a plan."""
-    return LocalData(attributes, table, table.num_rows)
-
-
-def joined(old: pa.Table | None, new: pa.Table) -> pa.Table:
-    """Rows kept before, then new ones, under the names of the new."""
-    if old is None or old.num_rows == 0:
-        return new
-    renamed = old.rename_columns(new.column_names)
-    return pa.concat_tables([renamed if renamed.schema == new.schema else renamed.cast(new.schema), new])
-
-
 # ---- aggregation -----------------------------------------------------------------------------------------
 def run_aggregate(node: Aggregate, context: StateContext) -> LogicalPlan:
     """An aggregation over all rows so far: by the output mode all groups, those changed, or those that are done."""
     state = context.next_state("stateStoreSave")
+    if isinstance(node.child, Project) and has_session_window(node.child):
+        return run_session_aggregate(node, node.child, context, state)
     clean = context.without_late(node.child, node.groups)
     planned = context.session.optimize(replace(node, child=clean))
-    sessions = has_session_window(node.child)
-    if sessions or not isinstance(planned, Aggregate) or not all(can_split(a) for a in planned.aggregates):
-        return _aggregate_of_rows(node, clean, context, state, sessions)
+    if not isinstance(planned, Aggregate) or not all(can_split(a) for a in planned.aggregates):
+        return _aggregate_of_rows(node, clean, context, state)
     buffers = (*planned.groups, *[b for a in planned.aggregates for b in buffer_attributes(a)])
     parts = context.collect(
         AggregateBuffers(planned.child, planned.groups, planned.aggregates, AggregateMode.PARTIAL, buffers)
@@ -174,28 +162,13 @@ def _matching(plan: LogicalPlan, keys: tuple[Attribute, ...], table: pa.Table, k
     return Join(plan, local(own, table), kind, equal)
 
 
-def _aggregate_of_rows(
-    node: Aggregate, clean: LogicalPlan, context: StateContext, state: OperatorState, sessions: bool
-) -> LogicalPlan:
+def _aggregate_of_rows(node: Aggregate, clean: LogicalPlan, context: StateContext, state: OperatorState) -> LogicalPlan:
     """An aggregation that does not run in parts: the rows themselves are kept."""
-    if sessions and context.mode != "complete":
-        raise spark_error(
-            "UNSUPPORTED_FEATURE",
-            ErrorKind.UNSUPPORTED,
-            message="session_window on a stream is supported in Complete output mode alone.",
-        )
-    above: Callable[[LogicalPlan], LogicalPlan] = lambda plan: plan  # noqa: E731
-    if sessions and isinstance(clean, Project):
-        project = clean
-        clean = project.child
-        above = lambda plan: replace(project, child=plan)  # noqa: E731
-        needed = frozenset().union(*[references(i) for i in project.items])
-    else:
-        needed = frozenset([g.expr_id for g in node.groups]).union(*[references(a) for a in node.aggregates])
+    needed = frozenset([g.expr_id for g in node.groups]).union(*[references(a) for a in node.aggregates])
     columns = tuple([a for a in clean.output if a.expr_id in needed]) or clean.output[:1]
     new = context.rows(Project(clean, columns))
     rows = joined(state.tables[0] if state.tables else None, new)
-    values = context.rows(replace(node, child=above(local(columns, rows))))
+    values = context.rows(replace(node, child=local(columns, rows)))
     state.rows_updated = new.num_rows
     state.tables = (rows,)
     time = context.times.among(node.groups)

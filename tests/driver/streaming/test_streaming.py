@@ -156,6 +156,18 @@ def test_a_watermark_lets_groups_out_and_late_rows_go(spark: SparkSession, folde
     ]
 
 
+def test_sessions_close(spark: SparkSession, folder: Folder) -> None:
+    for text in ("4,a\n20,a\n", "1,a\n60,a\n", "61,b\n3,a\n", "2,x\n100,y\n"):
+        folder.put(text)
+    frame = stream(spark, folder, maxFilesPerTrigger=1).withColumn("t", F.timestamp_seconds("a"))
+    sessions = frame.withWatermark("t", "5 seconds").groupBy(F.session_window("t", "5 seconds"), "b").count()
+    shown = sessions.select(*[F.unix_timestamp(f"session_window.{c}") for c in ("start", "end")], "b", "count")
+    closed = [(0, 9, "a", 3), (1, 6, "b", 1), (20, 25, "a", 1), (60, 65, "a", 1), (61, 66, "b", 1)]
+    assert rows(shown) == closed
+    assert rows(shown, "complete")[0] == (0, 9, "a", 4)
+    assert condition(sessions, "update") == "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION"
+
+
 def test_duplicates_limits_and_joins(spark: SparkSession, folder: Folder) -> None:
     folder.put("5,a\n6,c\n")
     frame = stream(spark, folder, maxFilesPerTrigger=1)
