@@ -103,7 +103,6 @@ class CreateTable(Statement):
     """``CREATE TABLE`` in all its forms; a ``query`` makes it CREATE TABLE AS SELECT, ``like`` CREATE TABLE LIKE."""
 
     name: Name
-    schema: StructType | None
     format: str | None
     if_not_exists: bool
     replace: bool = False

@@ -36,7 +36,7 @@ def properties(words: Words, *, values: bool = True) -> Options:
 
 def property_key(words: Words) -> str:
     """A property's key: a string, or parts with dots."""
-    return words.string() if words.kind() == "string" else ".".join(words.name())
+    return words.string(joined=False) if words.kind() == "string" else ".".join(words.name())
 
 
 def _property_value(words: Words) -> str:

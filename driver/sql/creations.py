@@ -73,7 +73,6 @@ def create_table(words: Words) -> s.Statement:
         return s.CreateTemporaryViewUsing(name, given.get("USING", "parquet"), schema, given.get("OPTIONS", ()), False)
     return s.CreateTable(
         name,
-        None,
         given.get("USING"),
         exists,
         replace=or_replace,
@@ -129,7 +128,7 @@ def _create_like(words: Words, name: tuple[str, ...], exists: bool) -> s.Stateme
     given = _table_clauses(words)
     words.end()
     return s.CreateTable(
-        name, None, given.get("USING"), exists, location=given.get("LOCATION"), like=like,
+        name, given.get("USING"), exists, location=given.get("LOCATION"), like=like,
         properties=given.get("TBLPROPERTIES", ()), hive=given.get("HIVE", False),
     )  # fmt: skip
 

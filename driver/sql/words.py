@@ -135,12 +135,12 @@ class Words:
         self.expect(")")
         return split_identifier("".join(pieces))
 
-    def string(self) -> str:
+    def string(self, *, joined: bool = True) -> str:
         """A string literal; neighbours are joined."""
         if self.kind() != "string":
             raise self.error()
-        pieces = []
-        while self.kind() == "string":
+        pieces: list[str] = []
+        while self.kind() == "string" and (joined or not pieces):
             pieces.append(string_value(self.tokens[self.position].text))
             self.position += 1
         return "".join(pieces)

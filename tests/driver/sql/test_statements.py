@@ -93,10 +93,11 @@ def test_a_table_definition_is_read() -> None:
         "create table d.t (a int not null, b string default 'q') using csv partitioned by (b) location '/x'"
     )
     assert isinstance(table, s.CreateTable)
-    assert table.schema is not None
     assert (table.name, table.format, table.partition_columns, table.location) == (("d", "t"), "csv", ("b",), "/x")
-    assert table.schema.simpleString() == "struct<a:int,b:string>"
-    assert table.defaults == (("b", "'q'"),)
+    assert [(c.name, c.dtype.simpleString(), c.nullable, c.default) for c in table.columns] == [
+        (("a",), "int", False, None),
+        (("b",), "string", True, "'q'"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["select from where", "selec 1", "select 1 +", "select (1", "select 1 qualify 1"])
