@@ -256,7 +256,8 @@ class Session:
         """Where a process on this machine finds this very session."""
         settings = self.backend.settings
         host = settings.host if settings.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        return f"sc://{host}:{self.backend.port}/;session_id={self.key.session_id};user_id={quote(self.key.user_id)}"
+        user = f";user_id={quote(self.key.user_id)}" if self.key.user_id else ""
+        return f"sc://{host}:{self.backend.port}/;session_id={self.key.session_id}{user}"
 
     # The way of a query.
 
