@@ -94,10 +94,10 @@ class Words:
         context = QueryContext(self.text, start, len(self.text) - 1)
         return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint="", contexts=(context,))
 
-    def failure(self, condition: str, **parameters: object) -> SparkError:
+    def failure(self, condition: str, message: str | None = None, **parameters: object) -> SparkError:
         """A parse error of another condition."""
         context = QueryContext(self.text, 0, len(self.text) - 1)
-        return spark_error(condition, ErrorKind.PARSE, contexts=(context,), **parameters)
+        return spark_error(condition, ErrorKind.PARSE, contexts=(context,), message=message, extra=parameters)
 
     def not_allowed(self, what: str) -> SparkError:
         """Spark's error for what its grammar reads and refuses."""
