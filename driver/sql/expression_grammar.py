@@ -28,6 +28,7 @@ _LITERAL_TYPES = (
     exp.DType.TIMESTAMPNTZ,
     exp.DType.TIME,
 )
+_LITERAL_NAMES = ("DATE", "TIMESTAMP", "TIME", "NULL")
 _SUPPORTED_LITERALS = '"DATE", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP", "INTERVAL", "X", "TIME"'
 # From the loosest to the tightest; sqlglot gives them all one precedence.
 _BIT_OPERATORS: tuple[Mapping[TokenType, type[exp.Expression]], ...] = (
@@ -124,6 +125,12 @@ class ExpressionGrammar(SparkParser):
         self._advance(2)
         return True
 
+    def _parse_substring(self) -> Any:
+        called = self._tokens[self._index - 2].text.lower()
+        node = super()._parse_substring()
+        node.meta["called"] = called
+        return node
+
     def _parse_interval(self, *args: object, **kwargs: object) -> Any:
         return parse_interval(self)
 
@@ -155,9 +162,18 @@ class ExpressionGrammar(SparkParser):
 
     def _parse_type(self, *args: Any, **kwargs: Any) -> Any:
         name, value = self._curr, self._next
-        if name and value and name.token_type == TokenType.VAR and value.token_type == TokenType.STRING:
-            return self._parse_column_ops(self._named_literal())
+        if name and value and value.token_type == TokenType.STRING:
+            other = name.token_type != TokenType.INTERVAL and self._names_other_type(name)
+            if name.token_type == TokenType.VAR or other:
+                return self._parse_column_ops(self._named_literal())
+        if name and value and value.token_type == TokenType.NUMBER and self._names_other_type(name):
+            interval = self._parse_interval()
+            return self._parse_column_ops(interval) if interval else self._parse_column()
         return super()._parse_type(*args, **kwargs)
+
+    def _names_other_type(self, name: Any) -> bool:
+        """Whether a word is a type that has no literals (or INTERVAL, whose literals were looked for before)."""
+        return name.token_type in self.TYPE_TOKENS and name.text.isalpha() and name.text.upper() not in _LITERAL_NAMES
 
     def _named_literal(self) -> exp.Expression:
         """``X'1F'``; other names that stand before a string name no type of literals."""

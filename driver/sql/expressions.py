@@ -468,6 +468,11 @@ def _special(name: str, *parts: str) -> Converter:
     return converted
 
 
+def _substring(node: exp.Substring, text: SqlText) -> Expression:
+    name = "substr" if node.meta.get("called") == "substr" else "substring"
+    return _special(name, "this", "start", "length")(node, text)
+
+
 def _position(node: exp.StrPosition, text: SqlText) -> Expression:
     """``POSITION(a IN b)`` is locate; the function ``position`` has a name of its own."""
     origin = text.origin(node)
@@ -603,7 +608,7 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Lambda: _lambda,
     exp.Extract: _extract,
     exp.Trim: _trim,
-    exp.Substring: _special("substring", "this", "start", "length"),
+    exp.Substring: _substring,
     exp.StrPosition: _position,
     exp.Overlay: _special("overlay", "this", "expression", "from_", "for_"),
     exp.Window: _window,
