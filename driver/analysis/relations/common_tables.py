@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 
 from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.functions import find_function
+from voltray.driver.analysis.projection import outer_references
 from voltray.driver.analysis.relations.recursion import resolve_level, resolve_recursion
 from voltray.driver.analysis.relations.with_columns import with_column_names
 from voltray.driver.analysis.resolver import PRECEDENCE_POLICY, Analysis, Definition
 from voltray.driver.analysis.scope import Resolved
-from voltray.driver.optimizer.traversal import is_deterministic, outer_attributes
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.recursion import ComputedOnce, RecursionReference
-from voltray.proto.expressions import Literal
+from voltray.proto.expressions import Call, Expression, Literal, PythonCall, walk
 
 _DOCUMENTATION = "https://spark.apache.org/docs/latest"
 
@@ -116,7 +117,15 @@ def defined(definition: Definition) -> Resolved:
 def _differs_each_time(plan: logical.LogicalPlan) -> bool:
     """Whether a plan gives other values each time, and may stand alone."""
     nodes = list(logical.walk(plan))
-    if any(isinstance(n, RecursionReference) for n in nodes) or outer_attributes(plan):
+    if any(isinstance(n, RecursionReference) for n in nodes) or outer_references(plan):
         return False
-    others = [n for n in nodes if not isinstance(n, logical.Window)]
-    return any(not is_deterministic(e) for n in others for e in logical.expressions_of(n))
+    return any(_varies(part) for n in nodes for e in logical.expressions_of(n) for part in walk(e))
+
+
+def _varies(expression: Expression) -> bool:
+    if isinstance(expression, PythonCall):
+        return not expression.deterministic
+    if not isinstance(expression, Call):
+        return False
+    entry = find_function(expression.name)
+    return entry is not None and not entry.deterministic

@@ -11,12 +11,11 @@ from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.sort_order import sort_key
 from voltray.driver.analysis.functions import contains_aggregate
 from voltray.driver.analysis.over_select import OverSelect
-from voltray.driver.analysis.projection import exposed_for, has_window, with_windows
+from voltray.driver.analysis.projection import exposed_for, has_window, outer_references, with_windows
 from voltray.driver.analysis.relations.filter import trimmed
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import Resolved, Scope, same_scope
 from voltray.driver.analysis.sql_functions import refuse_sql_functions
-from voltray.driver.optimizer.traversal import outer_attributes
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedSortOrder
@@ -79,7 +78,7 @@ def _refuse_subqueries(orders: list[SortOrder], origin: QueryContext | None) -> 
     for part in [p for o in orders for p in walk(o)]:
         if isinstance(part, (ExistsSubquery, InSubquery)):
             raise analysis_error(f"{_CATEGORY}.UNSUPPORTED_IN_EXISTS_SUBQUERY", origin, treeNode="Sort")
-        if isinstance(part, ScalarSubquery) and outer_attributes(part.plan):
+        if isinstance(part, ScalarSubquery) and outer_references(part.plan):
             raise analysis_error(f"{_CATEGORY}.UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY", origin, treeNode="Sort")
 
 
