@@ -49,10 +49,19 @@ class StreamingManager:
             self._post,
             int(session.conf("spark.sql.streaming.numRecentProgressUpdates") or 100),
         )
-        with self._lock:
-            self._check_new(query, request.name)
-            self._queries[identity.query_id] = query
-        self._start_thread(lambda: self._run(query), f"stream-{identity.name or identity.query_id}")
+        try:
+            with self._lock:
+                self._check_new(query, request.name)
+                self._queries[identity.query_id] = query
+        except SparkError:
+            planned.checkpoint.close()
+            raise
+
+        def run() -> None:
+            self._run(query)
+            planned.checkpoint.close()
+
+        self._start_thread(run, f"stream-{identity.name or identity.query_id}")
         return query
 
     def _check_new(self, query: StreamingQuery, name: str | None) -> None:
