@@ -123,7 +123,7 @@ def _refused_option(words: Words) -> str:
     return what
 
 
-def columns(words: Words, read: bool = True) -> tuple[NewColumn, ...]:
+def columns(words: Words) -> tuple[NewColumn, ...]:
     """Columns with commas between them, in parentheses or without."""
     inside = words.take("(")
     found = [column(words)]
