@@ -270,8 +270,8 @@ def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -
     if isinstance(pattern, exp.Any | exp.All):
         patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
         if not patterns:
-            words = "Expected something between '(' and ')'."
-            raise spark_error("_LEGACY_ERROR_TEMP_0064", ErrorKind.PARSE, msg=words)
+            said = "Expected something between '(' and ')'."
+            raise spark_error("_LEGACY_ERROR_TEMP_0064", ErrorKind.PARSE, msg=said)
         words = [p.this for p in patterns if isinstance(p, exp.Literal) and p.is_string]
         if len(words) == len(patterns):  # constants make one function, which shows its child alone
             folded = name == "ilike"

@@ -144,7 +144,7 @@ class QueryGrammar(SparkParser):
     def _is_table_query(self) -> bool:
         if super()._is_table_query():
             return True
-        return self._at(TokenType.TABLE) and self._next and self._next.token_type == TokenType.IDENTIFIER
+        return self._at(TokenType.TABLE) and bool(self._next) and self._next.token_type == TokenType.IDENTIFIER
 
     def _parse_wrapped_select(self, *args: Any, **options: Any) -> Any:
         before = self._pipes_allowed
@@ -195,12 +195,13 @@ class QueryGrammar(SparkParser):
         node.meta["place"] = (start.start, self._prev.end)
 
     def _at(self, kind: TokenType) -> bool:
-        return self._curr and self._curr.token_type == kind
+        return bool(self._curr) and self._curr.token_type == kind
 
     def _expressions_needed(self) -> list[Any]:
         if not self._curr:
             self.raise_error("expressions are missing")
-        return self._parse_csv(self._parse_expression) or self._missing()
+        found: list[Any] = self._parse_csv(self._parse_expression) or self._missing()
+        return found
 
     def _missing(self) -> Any:
         self.raise_error("something is missing", self._curr)
@@ -219,7 +220,8 @@ class QueryGrammar(SparkParser):
     def _pipe_windows(self) -> list[Any]:
         if not self._at(TokenType.WINDOW):
             return []
-        found = self.QUERY_MODIFIER_PARSERS[TokenType.WINDOW](self)[1]
+        read: Callable[[Any], Any] = self.QUERY_MODIFIER_PARSERS[TokenType.WINDOW]
+        found = read(self)[1]
         return list(found or [])
 
     def _pipe_extend(self) -> dict[str, Any]:
@@ -279,7 +281,8 @@ class QueryGrammar(SparkParser):
         ends = (TokenType.GROUP_BY, TokenType.PIPE_GT, TokenType.R_PAREN)
         if self._curr and self._curr.token_type not in ends:
             items = self._expressions_needed()
-        group_kind, groups = None, []
+        group_kind: str | None = None
+        groups: list[Any] = []
         if self._match(TokenType.GROUP_BY):
             group_kind, groups = self._pipe_groups()
         return {"expressions": items, "groups": groups, "group_kind": group_kind, "windows": self._pipe_windows()}
@@ -342,7 +345,7 @@ class QueryGrammar(SparkParser):
         return clause
 
     def _at_any(self, *kinds: TokenType) -> bool:
-        return self._curr and self._curr.token_type in kinds
+        return bool(self._curr) and self._curr.token_type in kinds
 
     def _pivot(self) -> exp.Expression:
         items = self._expressions_needed()

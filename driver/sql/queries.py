@@ -225,7 +225,7 @@ def _table(node: exp.Table, text: SqlText) -> r.Relation:
         place = text.origin(node if qualifier else node.this)
         relation = r.TableFunction((*qualifier, str(node.this.this)), arguments, origin=place)
     elif isinstance(node.this, (exp.Window, exp.Func)):
-        raise text.error("a table or a call of a table function stands in FROM", node.this)
+        raise text.error("a table or a call of a table function stands in FROM", node)
     else:
         parts = tuple([p.name for p in node.parts])
         relation = r.NamedTable(parts, origin=text.origin(node))

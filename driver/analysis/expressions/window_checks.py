@@ -6,6 +6,7 @@ from voltray.driver.analysis.errors import analysis_error, mismatch
 from voltray.driver.plan.expressions import UnresolvedFrame, UnresolvedWindow
 from voltray.proto.expressions import (
     AggregateCall,
+    Attribute,
     Call,
     Expression,
     FrameKind,
@@ -68,7 +69,7 @@ def check_frame(
     if frame.kind is not FrameKind.RANGE or all(isinstance(b, str) for b in (written.lower, written.upper)):
         return
     if len(keys) > 1:
-        shown = ",".join([n.name for k in keys for n in walk(k) if hasattr(n, "qualifier")])
+        shown = ",".join([n.name for k in keys for n in walk(k) if isinstance(n, Attribute)])
         raise mismatch("RANGE_FRAME_MULTI_ORDER", "(RANGE)", expression.origin, orderSpec=shown)
     if keys and not isinstance(dtype_of(keys[0]), _MEASURED):
         location = "upper" if isinstance(written.lower, str) else "lower"

@@ -84,9 +84,9 @@ def resolve_pipe_aggregate(relation: p.PipeAggregate, analysis: Analysis) -> Res
     for group in relation.groups:
         typed = _group(group, child, named, resolver)
         groups.append(typed)
-        item = typed.named()
-        if isinstance(group, UnresolvedAlias) and isinstance(item, Alias):
-            named.append(item)
+        alias = typed.named()
+        if isinstance(group, UnresolvedAlias) and isinstance(alias, Alias):
+            named.append(alias)
     items, lateral = select_items(relation.items, resolver)
     for item, source in zip(items, relation.items, strict=True):
         if not _aggregates(item):
