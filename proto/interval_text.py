@@ -28,7 +28,7 @@ _SPACES = re.compile(r"[\x00-\x20]*")
 
 def _invalid(reason: str, text: str, **parameters: str) -> SparkError:
     condition = f"INVALID_INTERVAL_FORMAT.{reason}"
-    return spark_error(condition, ErrorKind.ILLEGAL_ARGUMENT, input=text, **parameters)
+    return spark_error(condition, ErrorKind.ILLEGAL_ARGUMENT, extra={"input": text, **parameters})
 
 
 def _word(body: str, at: int) -> str:

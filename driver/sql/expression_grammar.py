@@ -134,10 +134,10 @@ class ExpressionGrammar(SparkParser):
     def _parse_interval(self, *args: object, **kwargs: object) -> Any:
         return parse_interval(self)
 
-    def _parse_types(self, check_func: bool = False, **options: Any) -> Any:
+    def _parse_types(self, check_func: bool = False, *args: Any, **options: Any) -> Any:
         index = self._index
         try:
-            return super()._parse_types(check_func=check_func, **options)
+            return super()._parse_types(check_func, *args, **options)
         except ParseError:
             if not check_func:
                 raise
@@ -145,7 +145,10 @@ class ExpressionGrammar(SparkParser):
             return None
 
     def _parse_dcolon(self) -> Any:
-        return super()._parse_dcolon() or self._unknown_type()
+        found = super()._parse_dcolon()
+        if found is None:
+            self._unknown_type()
+        return found
 
     def raise_error(self, message: str, *args: Any, **kwargs: Any) -> Any:
         """A failure to read on; what should name a type is named itself."""

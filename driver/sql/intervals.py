@@ -32,7 +32,7 @@ INTERVAL_LITERAL = "__interval"
 _SINGULAR = ("nanosecond", "microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "year")
 _UNITS = frozenset([*_SINGULAR, *[f"{unit}s" for unit in _SINGULAR]])
 _RANGE_UNITS = frozenset([*YEAR_MONTH_FIELDS, *DAY_TIME_FIELDS])
-_RANGES = {
+_RANGES: dict[tuple[str, str], t.YearMonthIntervalType | t.DayTimeIntervalType] = {
     ("year", "month"): t.YearMonthIntervalType(0, 1),
     **{(a, b): t.DayTimeIntervalType(i, j + i + 1)
        for i, a in enumerate(DAY_TIME_FIELDS) for j, b in enumerate(DAY_TIME_FIELDS[i + 1 :])},

@@ -70,8 +70,9 @@ def _scale_argument(args: tuple[Expression, ...]) -> int:
         value = value.child
     if isinstance(value, Call) and value.name == "negative":
         return -_scale_argument((value, value.args[0]))
-    whole = isinstance(value, Literal) and not isinstance(value.value, str) and value.value is not None
-    return int(value.value) if whole else 0
+    if not isinstance(value, Literal) or value.value is None or isinstance(value.value, str):
+        return 0
+    return int(value.value)
 
 
 def _round(rounding: str) -> Any:

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 def set_conf(session: Session, operation: Operation, statement: s.SetConf) -> Rows:
     """Set or show confs."""
-    if statement.key is None:
+    key = statement.key
+    if key is None:
         confs = sorted(session.confs.explicit().items())
         return text_rows(("key", "value"), confs)
-    if statement.local_time_zone:
-        statement = s.SetConf(statement.key, local_time_zone())
-    if statement.value is None:
-        value = session.confs.value(statement.key)
-        return text_rows(("key", "value"), [(statement.key, "<undefined>" if value is None else value)])
-    parts = tuple(statement.key.split("."))
+    given = local_time_zone() if statement.local_time_zone else statement.value
+    if given is None:
+        value = session.confs.value(key)
+        return text_rows(("key", "value"), [(key, "<undefined>" if value is None else value)])
+    parts = tuple(key.split("."))
     if session.variable_key(parts) in session.variables:
         raise spark_error("UNSUPPORTED_FEATURE.SET_VARIABLE_USING_SET", variableName=quoted(parts))
-    session.confs.set(statement.key, statement.value)
-    return text_rows(("key", "value"), [(statement.key, statement.value)])
+    session.confs.set(key, given)
+    return text_rows(("key", "value"), [(key, given)])
 
 
 def reset_conf(session: Session, operation: Operation, statement: s.ResetConf) -> Rows:
