@@ -74,7 +74,7 @@ def create_sql_function(session: Session, operation: Operation, statement: Creat
     if statement.temporary:
         session.register_function(name[0], checked)
         return NOTHING
-    record = StoredFunction(full[-2], full[-1], SQL_FUNCTION, ((_DOCUMENT, function_document(checked)),))
+    record = StoredFunction(*catalog.qualified(name), SQL_FUNCTION, ((_DOCUMENT, function_document(checked)),))
     catalog.store.create_function(record, replacing=statement.replace)
     return NOTHING
 
