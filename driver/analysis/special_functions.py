@@ -13,7 +13,7 @@ from voltray.driver.analysis.expressions.update_fields import make_struct
 from voltray.driver.analysis.functions import find_function, resolve_entry, unresolved_routine
 from voltray.driver.analysis.names import called, rope
 from voltray.driver.analysis.resolver import Typed
-from voltray.driver.plan.expressions import UnresolvedCast, UnresolvedFunction, UnresolvedStar
+from voltray.driver.plan.expressions import ExpressionString, UnresolvedCast, UnresolvedFunction, UnresolvedStar
 from voltray.executors.functions.registry import Function, Signature
 from voltray.proto.expressions import Call, Expression, Literal
 from voltray.proto.types import (
@@ -73,6 +73,9 @@ _QUALIFIED_STAR = "spark.sql.legacy.allowStarWithSingleTableIdentifierInCount"
 
 def _count(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
     args = expression.args
+    if len(args) == 1 and isinstance(args[0], ExpressionString):  # count(expr("*"))
+        args = (resolver.environment.parse_expression(args[0].text),)
+        expression = replace(expression, args=args)
     if not args and resolver.environment.conf(_PARAMETERLESS_COUNT) != "true":
         raise analysis_error(
             "WRONG_NUM_ARGS.WITH_SUGGESTION", expression.origin, functionName="`count`", expectedNum=" >= 1",
