@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import conjuncts
-from voltray.driver.planning.statistics import range_rows, width_of
+from voltray.driver.plan.statistics import range_rows, width_of
 from voltray.proto.expressions import Call, Expression, to_attribute
 
 _UNKNOWN_ROWS = 1_000_000.0

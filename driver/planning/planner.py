@@ -12,6 +12,7 @@ from typing import Any
 from voltray.driver.plan import logical, streaming
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.recursion import ComputedOnce, Recursion, RecursionReference
+from voltray.driver.plan.statistics import input_bytes
 from voltray.driver.planning import (
     aggregate,
     aggregate_buffers,
@@ -31,7 +32,6 @@ from voltray.driver.planning import (
     window,
 )  # fmt: skip
 from voltray.driver.planning.fragment import Fragment, StageResult, StageRunner
-from voltray.driver.planning.statistics import input_bytes
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto.expressions import Attribute, Call, walk
 from voltray.proto.failures import ErrorKind, spark_error

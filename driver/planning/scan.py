@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.plan import logical
+from voltray.driver.plan.statistics import file_bytes, range_rows, table_bytes
 from voltray.driver.planning.file_splits import split_files
 from voltray.driver.planning.fragment import Fragment
-from voltray.driver.planning.statistics import file_bytes, range_rows, table_bytes
 from voltray.proto import operators
 from voltray.proto.expressions import Alias, Attribute
 

@@ -166,6 +166,8 @@ def start_cluster(settings: Settings) -> Cluster:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # Ray starts its workers at niceness 15; executors are what the machine is there for.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if settings.ray_address:
         ray.init(address=settings.ray_address, namespace=f"voltray-{time.time_ns()}", **quiet)

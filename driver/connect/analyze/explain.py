@@ -9,9 +9,9 @@ from pyspark.sql.connect.proto import base_pb2
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.plans import relation_of
 from voltray.driver.plan.logical import CachedData, LogicalPlan, walk
+from voltray.driver.plan.statistics import input_bytes
 from voltray.driver.plan.streaming import is_streaming
 from voltray.driver.plan.text import plan_text, schema_line
-from voltray.driver.planning.statistics import input_bytes
 
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
