@@ -64,6 +64,7 @@ def check_outer_references(typed: Typed, origin: QueryContext | None) -> None:
         is_local = is_local or isinstance(node, Attribute)
         stack.extend(children_of(node))
     if is_outer and is_local:
-        raise analysis_error(f"{_CATEGORY}.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES", origin, function=typed.text)
+        condition = f"{_CATEGORY}.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES"
+        raise analysis_error(condition, origin, function=typed.text)
     if is_outer:
         raise analysis_error(f"{_CATEGORY}.CORRELATED_REFERENCE", origin, sqlExprs=f'"{typed.text}"')

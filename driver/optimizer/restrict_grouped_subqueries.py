@@ -113,4 +113,4 @@ def _with_semi_join(plan: LogicalPlan, group: Attribute, keys: LogicalPlan, key:
             child = logical.Join(plan.child, logical.Project(keys, (copy,)), "left_semi", condition)
         case _:
             return None
-    return None if child is None else replace(plan, child=child)  # type: ignore[arg-type]
+    return None if child is None else replace(plan, child=child)

@@ -73,7 +73,7 @@ def share_of(condition: Expression | None) -> float:
 
 
 def _file_rows(scan: logical.FileScan) -> float:
-    stored = sum(f.block_length for f in scan.files)
+    stored: int = sum(f.block_length for f in scan.files)
     fields = scan.schema.fields
     width = sum(width_of(to_attribute(a)) for a in scan.attributes) / max(1, len(scan.attributes)) * max(1, len(fields))
     return _EXPANSION * stored / max(1.0, width)

@@ -1,4 +1,4 @@
-"""Statements of variables and of SQL that is made at run time. Expressions are kept as text: they are evaluated late."""
+"""Statements of variables and of SQL made at run time. Expressions are kept as text: they are evaluated late."""
 
 from __future__ import annotations
 

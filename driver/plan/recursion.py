@@ -39,6 +39,6 @@ class RecursionReference(Leaf):
 
 @dataclass(frozen=True, slots=True)
 class ComputedOnce(SameOutput):
-    """A plan whose values differ each time it is computed; all with one ``shared_id`` are the same rows, by position."""
+    """A plan whose values differ each time; all with one ``shared_id`` are the same rows, by position."""
 
     shared_id: str

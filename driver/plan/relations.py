@@ -460,7 +460,7 @@ class WithRelations(Relation):
 
 @dataclass(frozen=True, slots=True)
 class With(Relation):
-    """SQL's WITH: named relations (name, query, column list) visible in ``child``; ``level_limits`` one for each, if any."""
+    """SQL's WITH: named relations (name, query, column list) for ``child``; ``level_limits`` one for each, if any."""
 
     child: Relation
     definitions: tuple[tuple[str, Relation, tuple[str, ...]], ...]

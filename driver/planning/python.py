@@ -83,7 +83,7 @@ def plan_map_cogroups_in_python(planner: Planner, node: logical.MapCogroupsInPyt
         operators.MapCogroupsInPython(
             left_task, right_task, node.call, node.left_keys, node.right_keys, node.left_inputs,
             node.right_inputs, node.attributes,
-        )  # fmt: skip
+        )
         for left_task, right_task in zip(left.tasks, right.tasks, strict=True)
     ]
     return Fragment(tuple(tasks), node.output, left.bytes + right.bytes)

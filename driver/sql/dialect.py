@@ -60,7 +60,7 @@ class VoltrayParser(ExpressionGrammar, QueryGrammar):
         TokenType.UNICODE_STRING: _typed_number,
     }
 
-    def _parse_cte(self) -> exp.Expression:
+    def _parse_cte(self) -> Any:
         return parse_common_table(self)
 
     def _parse_function_call(self, *args: Any, **kwargs: Any) -> Any:
