@@ -269,8 +269,8 @@ def with_nullability(dtype: DataType, nullable: bool) -> DataType:
             key = with_nullability(dtype.keyType, nullable)
             return MapType(key, with_nullability(dtype.valueType, nullable), nullable)
         case StructType():
-            fields = [StructField(f.name, with_nullability(f.dataType, nullable), nullable, f.metadata) for f in dtype.fields]
-            return StructType(fields)
+            nested = [(f.name, with_nullability(f.dataType, nullable), f.metadata) for f in dtype.fields]
+            return StructType([StructField(name, kind, nullable, metadata) for name, kind, metadata in nested])
     return dtype
 
 
