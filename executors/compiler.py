@@ -11,6 +11,7 @@ import polars as pl
 
 from voltray.executors.functions import cast as cast_family
 from voltray.executors.functions.catalogue import lookup
+from voltray.executors.functions.collated import collated_body, is_collated_call, rewritten
 from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.literals import literal_column
 from voltray.executors.python.udf import python_column
@@ -95,7 +96,9 @@ def _cast(expression: Cast, context: EvaluationContext, guard: pl.Expr | None, b
         return literal_column(constant, expression.dtype)
     value = compile_expression(expression.child, context, guard, bound)
     source = dtype_of(expression.child)
-    call = Call("cast", (expression.child,), expression.dtype, expression.nullable, expression.mode)
+    call = Call(
+        "cast", (expression.child,), expression.dtype, expression.nullable, expression.mode, (), expression.origin
+    )
     evaluation = evaluation_of(call, context, guard, bound)
     return cast_family.cast(evaluation, value, source, expression.dtype, expression.mode)
 
@@ -117,6 +120,8 @@ def _call(expression: Call, context: EvaluationContext, guard: pl.Expr | None, b
     function = lookup(expression.name)
     if function is None:
         raise _unsupported(expression)
+    if is_collated_call(expression):
+        return _collated(expression, context, guard, bound)
     evaluation = evaluation_of(expression, context, guard, bound)
     if function.lazy_body is not None:
         return function.lazy_body(evaluation, expression.args)
@@ -126,9 +131,7 @@ def _call(expression: Call, context: EvaluationContext, guard: pl.Expr | None, b
     return function.body(evaluation, *arguments)
 
 
-def _python_call(
-    expression: PythonCall, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings
-) -> pl.Expr:
+def _python_call(expression: PythonCall, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
     # Spark runs Python functions over all rows before it looks at what stands around them: no guard.
     return python_column(expression, context, lambda e: compile_expression(e, context, None, bound))
 

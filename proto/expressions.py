@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar
 
+from voltray.proto.failures import QueryContext
 from voltray.proto.types import BOOLEAN, DataType
 
 _ids = itertools.count(1)
@@ -100,6 +101,8 @@ class Call(Expression):
     nullable: bool = True
     mode: EvalMode = EvalMode.ANSI
     options: tuple[tuple[str, Any], ...] = ()
+    origin: QueryContext | None = field(default=None, compare=False, repr=False)
+    """Where it was written, for errors of its evaluation; no part of what it means."""
 
     def option(self, name: str, default: Any = None) -> Any:
         """One of the call's options (a random seed, a field name, JSON options)."""
@@ -130,6 +133,7 @@ class Cast(Expression):
     dtype: DataType
     nullable: bool = True
     mode: EvalMode = EvalMode.ANSI
+    origin: QueryContext | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,7 @@ class AggregateCall(Expression):
     order_by: tuple[SortOrder, ...] = ()
     mode: EvalMode = EvalMode.ANSI
     options: tuple[tuple[str, Any], ...] = ()
+    origin: QueryContext | None = field(default=None, compare=False, repr=False)
 
     def option(self, name: str, default: Any = None) -> Any:
         """One of the call's options."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voltray.driver.analysis.environment import Environment
 from voltray.driver.analysis.errors import unsupported
 from voltray.driver.analysis.names import Name, text_of
+from voltray.driver.analysis.origins import with_origin
 from voltray.driver.analysis.scope import Resolved, Scope
 from voltray.driver.plan.relations import Relation
 from voltray.proto.expressions import Alias, Attribute, Expression, LambdaVariable, dtype_of, new_id, nullable_of
@@ -103,6 +104,8 @@ class Analysis:
     """Relations that expressions name by plan id (subqueries of the DataFrame API)."""
     windows: Mapping[str, UnresolvedWindow] = field(default_factory=dict)
     parameters: Mapping[str, Expression] = field(default_factory=dict)
+    place: QueryContext | None = None
+    """Inside a view: where the query names it, which is the place of all that fails in it."""
 
     def relation(self, relation: Relation) -> Resolved:
         """Resolve a relation."""
@@ -159,7 +162,15 @@ class ExpressionResolver:
         handler = self.analysis.expression_handlers.get(type(expression))
         if handler is None:
             raise unsupported(f"the expression {type(expression).__name__}")
-        return handler(expression, self)
+        return self._placed(handler(expression, self), expression)
+
+    def _placed(self, typed: Typed, written: Expression) -> Typed:
+        """With the place where it was written, for errors when it is evaluated."""
+        origin = getattr(written, "origin", None)
+        if origin is None:
+            return typed
+        noted = with_origin(typed.expression, self.analysis.place or origin)
+        return typed if noted is typed.expression else replace(typed, expression=noted)
 
     def with_lambdas(self, variables: Iterable[LambdaVariable], case_sensitive: bool) -> ExpressionResolver:
         """The resolver inside a lambda function."""

@@ -14,6 +14,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from pyspark.sql.connect.proto import base_pb2
 
+from voltray.driver.connect.places import summary_of
 from voltray.proto.failures import ErrorKind, Failure, QueryContext, SparkError, spark_error
 
 logger = logging.getLogger("voltray.connect")
@@ -131,22 +132,6 @@ def unsupported_operation(words: str) -> SparkError:
     condition = "UNSUPPORTED_FEATURE"
     text = f"[{condition}] Voltray does not support {words}. SQLSTATE: 0A000"
     return spark_error(condition, ErrorKind.UNSUPPORTED, sqlstate="0A000", message=text, feature=words)
-
-
-def summary_of(context: QueryContext) -> str:
-    """A context as Spark writes it below a message."""
-    if context.kind != "SQL":
-        if not context.fragment and not context.call_site:
-            return ""
-        return f'== DataFrame ==\n"{context.fragment}" was called from\n{context.call_site}\n'
-    if not context.fragment:
-        return ""
-    text, start = (context.text, context.start_index) if context.text else (context.fragment, 0)
-    line = text.count("\n", 0, start) + 1
-    column = start - (text.rfind("\n", 0, start) + 1)
-    shown = text[start - column :].split("\n", 1)[0]
-    length = min(len(context.fragment), len(shown) - column)
-    return f"== SQL (line {line}, position {column + 1}) ==\n{shown}\n{' ' * column}{'^' * max(1, length)}\n"
 
 
 def full_message(failure: Failure) -> str:

@@ -24,6 +24,8 @@ class SqlText:
     convert_query: Callable[[exp.Expression, SqlText], Relation] = field(repr=False)
     named: tuple[tuple[str, Expression], ...] = ()
     positional: tuple[Expression, ...] = ()
+    shift: int = 0
+    """How much stands before the user's own text in what was parsed: places do not count it."""
 
     def query(self, node: exp.Expression) -> Relation:
         """The relation of a query node."""
@@ -32,11 +34,12 @@ class SqlText:
     def origin(self, node: exp.Expression) -> QueryContext | None:
         """Where a node stands in the text: from its first to its last token that knows its place."""
         start, stop = _span(node)
-        return QueryContext(self.text[start : stop + 1], start, stop) if stop >= 0 else None
+        return self.fragment(start, stop) if stop >= 0 else None
 
     def fragment(self, start: int, stop: int) -> QueryContext:
         """The place from one offset to another."""
-        return QueryContext(self.text[start : stop + 1], start, stop)
+        first, last = max(start + self.shift, 0), stop + self.shift
+        return QueryContext(self.text[first : last + 1], first, last, text=self.text)
 
     def place(self, node: exp.Expression) -> QueryContext | None:
         """Where a clause stands from its first token to its last, where the grammar noted it."""

@@ -77,7 +77,7 @@ def parse_expression(text: str) -> Expression:
         raise _syntax_error(text, failure, len(prefix)) from None
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_") is not None:
         raise _syntax_error_at(text, 0)
-    return expressions.convert(tree.expressions[0], SqlText(prefix + text, convert_query))
+    return expressions.convert(tree.expressions[0], SqlText(text, convert_query, shift=-len(prefix)))
 
 
 def _syntax_error(text: str, failure: SqlglotError, shift: int = 0) -> SparkError:

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from voltray.executors.functions.origins import located
 from voltray.proto.expressions import AggregateCall, Call, Expression
 from voltray.proto.failures import SparkError
 from voltray.proto.session_files import SessionFile
@@ -103,7 +104,7 @@ class Evaluation:
             value, flags, *cells = columns
             if flags.dtype == pl.Boolean and flags.any():
                 row = int(flags.fill_null(False).arg_max() or 0)
-                raise error(*[c[row if len(c) > 1 else 0] for c in cells])
+                raise located(error(*[c[row if len(c) > 1 else 0] for c in cells]), self.call)
             if len(flags) == 0:
                 return value.clear()
             return value.new_from_index(0, len(flags)) if len(value) == 1 and len(flags) > 1 else value
@@ -119,7 +120,7 @@ class Evaluation:
         ``dtype`` is given. Literals arrive as wide as the columns they stand beside.
         """
         result = dtype if dtype is not None else carrier(self.call.dtype)
-        return columnwise(function, self.guard, arguments, result)
+        return columnwise(function, self.guard, arguments, result, self.call)
 
     def with_call(self, call: Call | AggregateCall) -> Evaluation:
         """The same surroundings for another call."""
@@ -138,6 +139,7 @@ def columnwise(
     guard: pl.Expr | None,
     arguments: tuple[pl.Expr, ...],
     dtype: pl.DataType,
+    call: Call | AggregateCall | None = None,
 ) -> pl.Expr:
     """See :meth:`Evaluation.columnwise`."""
     guarded = guard is not None
@@ -148,7 +150,10 @@ def columnwise(
             return pl.Series([], dtype=dtype)
         wide = [c if len(c) == length else c.new_from_index(0, length) for c in columns]
         rows = Rows(wide.pop()) if guarded else _ALL_ROWS
-        return function(rows, *wide)
+        try:
+            return function(rows, *wide)
+        except SparkError as problem:
+            raise located(problem, call) from None
 
     columns = [*arguments, guard] if guard is not None else list(arguments)
     return pl.map_batches(columns, run, is_elementwise=True, return_dtype=dtype)

@@ -34,10 +34,11 @@ _UNCHECKED_ON_FLOATS = frozenset({"+", "-", "*", "negative", "abs"})
 
 def may_raise(expression: Expression) -> bool:
     """Whether evaluating an expression for a row could fail."""
-    return any(_node_may_raise(node) for node in walk(expression))
+    return any(node_may_raise(node) for node in walk(expression))
 
 
-def _node_may_raise(node: Expression) -> bool:
+def node_may_raise(node: Expression) -> bool:
+    """Whether this one step could fail, its arguments being given."""
     match node:
         case Attribute() | Literal() | Alias() | LambdaVariable():
             return False

@@ -32,7 +32,8 @@ def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
         if isinstance(found, logical.FileScan):
             scan = scan_scope(with_fresh_ids(found))
         return qualified(scan, _table_qualifier(relation, found))
-    outside = replace(analysis, outer=(), definitions={}, references={}, windows={}, parameters={})
+    place = analysis.place or relation.origin
+    outside = replace(analysis, outer=(), definitions={}, references={}, windows={}, parameters={}, place=place)
     resolved = outside.relation(found)
     if isinstance(found, r.SubqueryAlias | r.StoredView):
         return resolved
