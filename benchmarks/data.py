@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +50,11 @@ def query_texts(suite: str = "tpch") -> dict[int, str]:
     """Return the SQL of each query by its number."""
     rows = connection(suite).execute(f"SELECT query_nr, query FROM {suite}_queries() ORDER BY 1").fetchall()
     return {number: text.rstrip().rstrip(";") for number, text in rows}
+
+
+def spark_texts(suite: str = "tpch") -> dict[int, str]:
+    """Return the queries as Spark reads them: a name in double quotes is a text there."""
+    return {number: re.sub(r'"([^"]+)"', r"`\1`", text) for number, text in query_texts(suite).items()}
 
 
 def duckdb_answer(number: int, scale: float, suite: str = "tpch") -> list[tuple[object, ...]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 from answers import same_rows
-from data import duckdb_answer, query_texts, table_names, tables
+from data import duckdb_answer, spark_texts, table_names, tables
 
 Run = Callable[[], Any]
 
@@ -54,7 +54,7 @@ def shown(seconds: float | None) -> str:
 
 def measure(engines: Mapping[str, Callable[[str], Any]], check: Any, arguments: argparse.Namespace) -> None:
     """Print the best time of each engine for each query, and the ratios to the first engine's total."""
-    texts = query_texts(arguments.suite)
+    texts = spark_texts(arguments.suite)
     chosen = [int(n) for n in arguments.only.split(",")] if arguments.only else list(texts)
     totals: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
     print(f"{'query':>6}" + "".join(f"{name:>9}" for name in engines) + "  answer")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from answers import same_rows
-from data import duckdb_answer, query_texts, table_names, tables
+from data import duckdb_answer, spark_texts, table_names, tables
 
 SCALE = 0.01
 
@@ -23,7 +23,7 @@ def with_views(spark: Any, suite: str) -> Any:
 def test_every_query_gives_the_answers_of_duckdb(suite: str, each_spark: Any) -> None:
     spark = with_views(each_spark, suite)
     wrong: dict[int, str] = {}
-    for number, text in query_texts(suite).items():
+    for number, text in spark_texts(suite).items():
         try:
             query = spark.sql(text)
             if not same_rows(query.collect(), duckdb_answer(number, SCALE, suite), ordered=False):
