@@ -7,8 +7,11 @@ from typing import Any
 
 from voltray.driver.plan.logical import Leaf, LocalData, LogicalPlan, children_of
 from voltray.proto.expressions import (
+    AggregateCall,
     Alias,
     Attribute,
+    Call,
+    Cast,
     ExistsSubquery,
     Expression,
     InSubquery,
@@ -20,18 +23,23 @@ from voltray.proto.expressions import (
     map_children,
     new_id,
 )  # fmt: skip
+from voltray.proto.failures import QueryContext
 
 
-def with_fresh_ids(plan: LogicalPlan) -> LogicalPlan:
-    """The same plan with every id that it makes replaced by a new one."""
-    return _Renewal({}).plan(plan)
+def with_fresh_ids(plan: LogicalPlan, place: QueryContext | None = None) -> LogicalPlan:
+    """The same plan with every id that it makes replaced by a new one.
+
+    ``place`` is what its failing expressions are told to be written at: where a view is named.
+    """
+    return _Renewal({}, place).plan(plan)
 
 
 class _Renewal:
     """Old ids and their new ones, while one plan is copied bottom-up."""
 
-    def __init__(self, ids: dict[int, int]) -> None:
+    def __init__(self, ids: dict[int, int], place: QueryContext | None = None) -> None:
         self.ids = ids
+        self.place = place
 
     def plan(self, root: LogicalPlan) -> LogicalPlan:
         """Copies a plan without recursion over its depth."""
@@ -89,9 +97,11 @@ class _Renewal:
                     return expression
                 return OuterReference(replace(expression.attribute, expr_id=known))
             case ScalarSubquery() | ExistsSubquery() | InSubquery():
-                inner = replace(expression, plan=_Renewal(self.ids).plan(expression.plan))
+                inner = replace(expression, plan=_Renewal(self.ids, self.place).plan(expression.plan))
                 return map_children(inner, self.expression)
         copied = map_children(expression, self.expression)
+        if self.place is not None and isinstance(copied, (Call, Cast, AggregateCall)) and copied.origin is not None:
+            copied = replace(copied, origin=self.place)
         if hasattr(copied, "parameters"):
             parameters = tuple([self.expression(p) for p in copied.parameters])
             copied = replace(copied, parameters=parameters)  # type: ignore[call-arg]

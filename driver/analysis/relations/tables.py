@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.fresh_ids import with_fresh_ids
 from voltray.driver.analysis.relations.common_tables import defined
 from voltray.driver.analysis.relations.identifier_clause import identified
@@ -14,6 +15,7 @@ from voltray.driver.analysis.scope import Resolved, leaf_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedWindow
+from voltray.proto.failures import SparkError
 
 
 def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
@@ -22,22 +24,32 @@ def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
         definition = analysis.definitions.get(relation.parts[0].lower())
         if definition is not None:
             return qualified(defined(definition), (relation.parts[0],))
-    found = analysis.environment.resolve_table(relation)
+    place = analysis.place or relation.origin
+    found = _found(relation, analysis)
     if relation.is_streaming and isinstance(found, logical.FileScan):
         from voltray.driver.analysis.relations.streaming import table_stream
 
         return qualified(leaf_scope(table_stream(relation, found)), _table_qualifier(relation, found))
     if isinstance(found, logical.LogicalPlan):
-        scan = scan_scope(found if isinstance(found, logical.FileScan) else with_fresh_ids(found))
+        scan = scan_scope(found if isinstance(found, logical.FileScan) else with_fresh_ids(found, place))
         if isinstance(found, logical.FileScan):
             scan = scan_scope(with_fresh_ids(found))
         return qualified(scan, _table_qualifier(relation, found))
-    place = analysis.place or relation.origin
     outside = replace(analysis, outer=(), definitions={}, references={}, windows={}, parameters={}, place=place)
     resolved = outside.relation(found)
     if isinstance(found, r.SubqueryAlias | r.StoredView):
         return resolved
     return qualified(resolved, _stored_qualifier(relation.parts, analysis))
+
+
+def _found(relation: r.NamedTable, analysis: Analysis) -> object:
+    try:
+        return analysis.environment.resolve_table(relation)
+    except SparkError as problem:
+        failure = problem.failure
+        if failure.condition != "TABLE_OR_VIEW_NOT_FOUND" or failure.contexts:
+            raise
+        raise analysis_error(failure.condition, relation.origin, extra=failure.parameters) from None
 
 
 def _table_qualifier(relation: r.NamedTable, plan: logical.LogicalPlan) -> tuple[str, ...]:
