@@ -81,7 +81,10 @@ def serve(until_input_ends: bool, **flags: Any) -> None:
     from voltray.driver.connect.server import start_server
 
     stop_on_sigterm()
-    server = start_server(settings)
+    try:
+        server = start_server(settings)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
     # Once more: Ray puts in a handler of its own as it starts.
     stop_on_sigterm()
     if until_input_ends:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,13 @@ def parse_port(text: str) -> int:
     return port
 
 
+def parse_flag(text: str) -> bool:
+    """Read true or false."""
+    if text.lower() not in ("true", "false"):
+        raise SettingError(f"expected true or false, got {text!r}")
+    return text.lower() == "true"
+
+
 def parse_log_level(text: str) -> str:
     """Read the name of a log level."""
     if text.lower() not in LOG_LEVELS:
@@ -96,6 +104,7 @@ METAVARS: dict[Callable[[str], Any], str] = {
     parse_seconds: "SECONDS",
     parse_port: "PORT",
     parse_log_level: "LEVEL",
+    parse_flag: "true|false",
 }
 
 
@@ -130,8 +139,23 @@ class Settings:
     executor_memory: int = _setting(
         None, parse_size, "Memory budget of each executor.", "half of the machine's divided by the executors"
     )
+    memory_wait_seconds: float = _setting(
+        600.0, parse_seconds, "Seconds that a task waits for an executor's memory before its query is refused."
+    )
+    spill_dir: Path = _setting(
+        None,
+        parse_path,
+        "Folder on each node for exchanged rows that the object store does not hold.",
+        "`voltray-spill` in the folder for temporary files",
+    )
     executor_silence_seconds: float = _setting(
         120.0, parse_seconds, "Seconds without an answer after which an executor is ended and replaced."
+    )
+    max_executors: int = _setting(
+        0, parse_count, "Executors up to which the server grows as the Ray cluster gets nodes with room; 0: never."
+    )
+    straggler_multiple: float = _setting(
+        0.0, parse_seconds, "A task that takes so many times its stage's median runs a second time elsewhere; 0: never."
     )
     object_store_memory: int = _setting(
         None,
@@ -173,6 +197,49 @@ class Settings:
         65536, parse_positive_count, "Rows in one Arrow batch of a result; batches are cut by size as well."
     )
     max_message_bytes: int = _size("512m", "Largest message taken from a client; a larger one is refused.")
+    tls_certificate: str = _setting(
+        "", parse_text, "PEM file of the server's certificate and its chain; read anew when renewed.", "no TLS"
+    )
+    tls_key: str = _setting("", parse_text, "PEM file of the certificate's private key.", "no TLS")
+    tls_client_ca: str = _setting(
+        "", parse_text, "PEM file of the authority whose certificates clients must show (mTLS).", "none are asked for"
+    )
+    allow_unauthenticated: bool = _setting(
+        False, parse_flag, "Let other machines in without any proof of who they are."
+    )
+    auth_tokens: str = _setting("", parse_text, "TOML file of tokens and their users (docs/security.md).", "none")
+    auth_jwt_keys: str = _setting(
+        "", parse_text, "JWKS file or URL: the keys that JSON web tokens are signed by.", "none"
+    )
+    auth_jwt_issuer: str = _setting("", parse_text, "The `iss` that JSON web tokens must have.", "none")
+    auth_jwt_audience: str = _setting("", parse_text, "The `aud` that JSON web tokens must have.", "none")
+    auth_jwt_algorithms: str = _setting(
+        "RS256,ES256", parse_text, "Signature algorithms that are taken, with commas between them."
+    )
+    auth_jwt_user_claim: str = _setting("sub", parse_text, "The claim that becomes the user's name.")
+    auth_jwt_groups_claim: str = _setting("groups", parse_text, "The claim that lists the user's groups.")
+    auth_proxy_header: str = _setting(
+        "", parse_text, "Header in which a trusted proxy names the user, such as `x-forwarded-user`.", "none"
+    )
+    auth_proxy_groups_header: str = _setting(
+        "", parse_text, "Header in which it lists the user's groups, with commas between them.", "none"
+    )
+    auth_proxy_peers: str = _setting(
+        "", parse_text, "Addresses and networks of trusted proxies, with commas between them.", "none"
+    )
+    auth_certificates: bool = _setting(
+        False, parse_flag, "Take the common name of a client's certificate as the user's name."
+    )
+    auth_mint_key: str = _setting(
+        "", parse_text, "File of the key that minted tokens are signed by.", "a new one at each start"
+    )
+    auth_mint_seconds: float = _setting(86400.0, parse_seconds, "Longest life of a minted token.")
+    policy: str = _setting(
+        "", parse_text, "TOML file of paths and tables that users may read and write.", "everything for everyone"
+    )
+    health_port: int = _setting(
+        0, parse_port, "Port of the health service alone, for probes without a token; 0 opens none."
+    )
     log_level: str = _setting("info", parse_log_level, f"One of {', '.join(LOG_LEVELS)}.")
     graceful_stop_seconds: float = _setting(
         10.0, parse_seconds, "Seconds that running queries get to finish when the server stops."
@@ -187,6 +254,7 @@ class Settings:
             "executor_memory": int(memory * _EXECUTORS_SHARE) // self.executors,
             "object_store_memory": int(memory * _OBJECT_STORE_SHARE),
             "catalog_path": warehouse.parent / "metastore.sqlite",
+            "spill_dir": Path(tempfile.gettempdir()) / "voltray-spill",
         }
         for name, value in derived.items():
             if getattr(self, name) is None:
@@ -226,6 +294,7 @@ class Definition:
 def _define(entry: dataclasses.Field[Any]) -> Definition:
     metadata = entry.metadata
     plain = f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
+    plain = plain.lower() if isinstance(entry.default, bool) else plain
     return Definition(
         name=entry.name,
         default=entry.default,

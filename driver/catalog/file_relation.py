@@ -100,7 +100,11 @@ def file_scan(
 ) -> FileScan:
     """A scan of all files below the paths; a table gives both its schemas."""
     read = Options(_with_confs(options, environment))
+    if not table:
+        environment.catalog.access.check_read(paths)
     listing = list_files(paths, read, environment.time_zone) if paths else Listing((), (), ())
+    if not table:
+        environment.catalog.access.check_files(listing.files)
     declared = user_schema
     if user_schema is not None and partition_schema is not None:
         declared = StructType([*user_schema.fields, *partition_schema.fields])

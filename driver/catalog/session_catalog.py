@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from voltray.driver.catalog.access import EVERYTHING, Access
 from voltray.driver.catalog.file_relation import CHAR_VARCHAR, file_scan, find_source
+from voltray.driver.catalog.guarded_store import GuardedStore
 from voltray.driver.catalog.records import CATALOG, DEFAULT_DATABASE, GLOBAL_TEMP_DATABASE, Database, Table
 from voltray.driver.catalog.store import CatalogStore
 from voltray.driver.plan.logical import LogicalPlan
@@ -41,15 +43,21 @@ class GlobalViews:
 
 
 class SharedCatalog:
-    """What all sessions of a server share: the stored catalog and the global temporary views."""
+    """What all sessions of a server share: the stored catalog and, where users are not told apart, global views."""
 
     def __init__(self, store: CatalogStore) -> None:
         self.store = store
         self.global_views = GlobalViews()
+        self._lock = threading.Lock()
+        self._views_of_users: dict[str, GlobalViews] = {}
 
-    def open(self) -> SessionCatalog:
-        """A new session's view."""
-        return SessionCatalog(self.store, self.global_views)
+    def open(self, access: Access = EVERYTHING, owner: str | None = None) -> SessionCatalog:
+        """A new session's view; with an ``owner``, global views are those of this user's sessions alone."""
+        views = self.global_views
+        if owner is not None:
+            with self._lock:
+                views = self._views_of_users.setdefault(owner, GlobalViews())
+        return SessionCatalog(self.store, views, access)
 
     def close(self) -> None:
         """Close the stored catalog."""
@@ -59,8 +67,12 @@ class SharedCatalog:
 class SessionCatalog:
     """The catalog as one session sees it."""
 
-    def __init__(self, store: CatalogStore, global_views: GlobalViews | None = None) -> None:
-        self.store = store
+    def __init__(
+        self, store: CatalogStore, global_views: GlobalViews | None = None, access: Access = EVERYTHING
+    ) -> None:
+        self._stored = store
+        self.access = access
+        self.store = GuardedStore(store, access) if access.restricted else store
         self.current_catalog = CATALOG
         self._database = DEFAULT_DATABASE
         self._global = global_views or GlobalViews()
@@ -78,9 +90,9 @@ class SessionCatalog:
             kept = list(self._done.items())[-_REMEMBERED:]
             self._done = {**dict(kept), relation: answer}
 
-    def copy(self) -> SessionCatalog:
-        """The same view for a cloned session."""
-        made = SessionCatalog(self.store, self._global)
+    def copy(self, access: Access = EVERYTHING) -> SessionCatalog:
+        """The same view for a cloned session, which has rights of its own."""
+        made = SessionCatalog(self._stored, self._global, access)
         made._database = self._database
         made._views = dict(self._views)
         return made

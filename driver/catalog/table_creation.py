@@ -7,6 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog.file_relation import file_scan, find_source
+from voltray.driver.catalog.guarded_store import WHOLE_DATABASE
+from voltray.driver.catalog.names import check_name
 from voltray.driver.catalog.records import DEFAULT_DATABASE, Database, Table
 from voltray.driver.catalog.session_catalog import SessionCatalog, table_exists, table_not_found
 from voltray.driver.catalog.table_writes import default_location, table_schema
@@ -51,6 +53,10 @@ def create_table(
     source = find_source(provider or environment.conf("spark.sql.sources.default"))
     given = path or Options(options).get("path")
     location = local_path(given) if given else default_location(catalog, database, name)
+    check_name(name)
+    catalog.access.check_table(database, name, write=True)
+    if given:
+        catalog.access.check_write(location)
     if schema is None:
         scan = file_scan(source, (location,) if os.path.exists(location) else (), options, None, environment)
         schema = schema_of(scan)
@@ -115,6 +121,7 @@ def truncate_table(environment: Environment, parts: tuple[str, ...]) -> None:
     """Remove a table's rows."""
     catalog: SessionCatalog = environment.catalog
     table = catalog.existing_table(parts)
+    catalog.access.check_table(table.database, table.name, write=True)
     shutil.rmtree(table.location, ignore_errors=True)
     os.makedirs(table.location, exist_ok=True)
     catalog.store.touch(table)
@@ -131,7 +138,10 @@ def create_database(
 ) -> None:
     """Make a database and its folder."""
     catalog: SessionCatalog = environment.catalog
+    check_name(name)
     folder = local_path(location) if location else catalog.store.database_location(name)
+    if location:
+        catalog.access.check_write(folder)
     made = catalog.store.create_database(Database(name.lower(), folder, comment or "", properties))
     if not made and not if_not_exists:
         raise spark_error("SCHEMA_ALREADY_EXISTS", schemaName=f"`{name}`")
@@ -149,6 +159,7 @@ def drop_database(environment: Environment, name: str, *, if_exists: bool, casca
         if if_exists:
             return
         catalog.existing_database(name)
+    catalog.access.check_table(name, WHOLE_DATABASE, write=True)
     tables = catalog.store.tables(name)
     if (tables or catalog.store.functions(name)) and not cascade:
         raise spark_error("SCHEMA_NOT_EMPTY", schemaName=f"`{name}`")

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voltray.driver.catalog.file_relation import find_source
+from voltray.driver.catalog.names import check_name
 from voltray.driver.catalog.records import CATALOG, Table
 from voltray.driver.catalog.session_catalog import SessionCatalog, table_exists, table_not_found
 from voltray.driver.catalog.store import CatalogStore
@@ -104,6 +105,10 @@ def _create_with(
     source = find_source(request.format or environment.conf("spark.sql.sources.default"))
     path = request.path or Options(request.options).get("path")
     location = local_path(path) if path else default_location(catalog, *identifier)
+    check_name(identifier[1])
+    catalog.access.check_table(*identifier, write=True)
+    if path:
+        catalog.access.check_write(location)
     _check_location(location, identifier, path is not None, existing)
     check_columns(source, schema_of(plan), request, environment)
     table = Table(
@@ -258,6 +263,7 @@ def insert_rows(
         sort_columns=table.sort_columns,
     )
     source = find_source(table.provider)
+    environment.catalog.access.check_table(table.database, table.name, write=True)
     store: CatalogStore = environment.catalog.store
     changed = partial(store.touch, table)
     return planned(

@@ -106,6 +106,7 @@ def plan_path_write(request: WriteRequest, plan: LogicalPlan, environment: Envir
     if path is None:
         raise spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message="'path' is not specified")
     output = local_path(path)
+    environment.catalog.access.check_write(output)
     mode = request.save_mode
     if mode == "ignore" and os.path.exists(output):
         return nothing_to_do(plan)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from voltray.driver.connect.security.security import Security
 
 if TYPE_CHECKING:
     from voltray.driver.catalog.session_catalog import SessionCatalog, SharedCatalog
@@ -41,6 +43,8 @@ class Backend:
         self._stop_parts = stop_parts
         self.port = settings.port
         """Where the server listens; once it is bound, the port that it got."""
+        self.security = Security()
+        """Who may what; the server puts in what its settings say."""
 
     def analyze(self, relation: Relation, session: Session) -> LogicalPlan:
         """Resolve a relation."""
@@ -54,9 +58,12 @@ class Backend:
 
         return optimize(plan, session)
 
-    def open_catalog(self, source: SessionCatalog | None) -> SessionCatalog:
+    def open_catalog(self, session: Session, source: SessionCatalog | None) -> SessionCatalog:
         """A session's view of the catalog; with ``source``, a copy of another session's."""
-        return self.shared_catalog.open() if source is None else source.copy()
+        access = self.security.access_of(session.user, lambda: session.groups)
+        if source is not None:
+            return source.copy(access)
+        return self.shared_catalog.open(access, session.user if self.security.tells_users_apart else None)
 
     def parse_expression(self, text: str) -> Expression:
         """SQL text of one expression."""

@@ -15,6 +15,11 @@ from pyspark.sql.connect.proto import base_pb2
 
 from voltray.driver.connect.backend import Backend, start_backend
 from voltray.driver.connect.errors import cannot_parse, failure_of, status_of
+from voltray.driver.connect.security import services
+from voltray.driver.connect.security.authentication import Authentication
+from voltray.driver.connect.security.identity import Identity
+from voltray.driver.connect.security.security import Security, security_of
+from voltray.driver.connect.security.transport import bind, bind_own, channel_options
 from voltray.driver.connect.service import Call, SparkConnectService, key_of
 from voltray.driver.connect.session import Session
 from voltray.driver.connect.sessions import ServerStopping, Sessions
@@ -56,8 +61,10 @@ class RunningServer:
         sessions: Sessions,
         backend: Backend,
         threads: DeepThreads,
+        health_server: grpc.Server | None = None,
     ) -> None:
         self._server = server
+        self._health_server = health_server
         self._sessions = sessions
         self._backend = backend
         self._threads = threads
@@ -85,6 +92,8 @@ class RunningServer:
                 self._wait_for_operations(FAREWELL_SECONDS)
                 time.sleep(FAREWELL_SECONDS)
             self._server.stop(FAREWELL_SECONDS).wait(2 * FAREWELL_SECONDS)
+            if self._health_server is not None:
+                self._health_server.stop(0)
             self._sessions.stop()
             self._threads.shutdown()
             self._backend.stop()
@@ -100,23 +109,42 @@ class RunningServer:
 
 def start_server(settings: Settings, backend: Backend | None = None) -> RunningServer:
     """Bind the port, start what runs the queries, and serve."""
+    security = security_of(settings)
     allow_deep_recursion()
     _allow_deep_messages()
     threads = DeepThreads("connect")
-    server = grpc.server(threads, options=_options(settings), maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS)
-    port = _bind(server, settings)
+    options = channel_options(settings)
+    server = grpc.server(threads, options=options, maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS)
+    port = bind(server, settings, security.certificates)
+    if security.needs_own_address:
+        security.own_address = f"localhost:{bind_own(server)}"
     backend = backend or start_backend(settings)
-    backend.port = port
+    backend.port, backend.security = port, security
     try:
         sessions = Sessions(lambda key: Session(key, backend), settings.session_idle_timeout)
+        health = services.Health(frozenset((SERVICE,)), sessions.takes_work)
         service = SparkConnectService(sessions, threads)
-        server.add_generic_rpc_handlers((_handlers(service, sessions),))
+        spark = _handlers(service, sessions, security.authentication)
+        server.add_generic_rpc_handlers((spark, *_other_handlers(security, health)))
         server.start()
+        health_server = None
+        if settings.health_port:
+            health_server = services.start_health_server(settings.host, settings.health_port, health, threads, options)
     except BaseException:
         backend.stop()
         raise
     start_deep_thread(sessions.maintain, "connect-maintenance")
-    return RunningServer(server, settings.host, port, sessions, backend, threads)
+    return RunningServer(server, settings.host, port, sessions, backend, threads, health_server)
+
+
+def _other_handlers(security: Security, health: services.Health) -> tuple[grpc.GenericRpcHandler, ...]:
+    authentication = security.authentication
+    return (
+        services.health_handlers(health, authentication),
+        services.reflection_handlers(frozenset((SERVICE,)), authentication),
+        services.token_handlers(authentication),
+        services.Unknown(authentication),
+    )
 
 
 def _allow_deep_messages() -> None:
@@ -126,88 +154,111 @@ def _allow_deep_messages() -> None:
     _message.SetAllowOversizeProtos(True)
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
-    return [
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a lottery
-        ("grpc.http2.max_ping_strikes", 0),
-        ("grpc.keepalive_permit_without_calls", 1),
-    ]
-
-
-def _bind(server: grpc.Server, settings: Settings) -> int:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{host}:{settings.port}"
-    try:
-        port = int(server.add_insecure_port(address))
-    except RuntimeError:
-        port = 0
-    if not port:
-        raise SystemExit(f"voltray: cannot listen on {address}: the address is taken or not this machine's")
-    return port
-
-
-def _handlers(service: SparkConnectService, sessions: Sessions) -> grpc.GenericRpcHandler:
+def _handlers(
+    service: SparkConnectService, sessions: Sessions, authentication: Authentication
+) -> grpc.GenericRpcHandler:
+    """One handler a call. To gRPC all requests are streams: nothing is read before it is known who calls."""
     methods: dict[str, grpc.RpcMethodHandler] = {}
     for name, request_class in UNARY.items():
-        methods[name] = grpc.unary_unary_rpc_method_handler(_unary(getattr(service, name), request_class, sessions))
+        door = Door(request_class, sessions, authentication)
+        methods[name] = grpc.stream_unary_rpc_method_handler(_unary(getattr(service, name), door))
     for name, request_class in STREAMED_RESPONSES.items():
-        behavior = _streamed_response(getattr(service, name), request_class, sessions)
-        methods[name] = grpc.unary_stream_rpc_method_handler(behavior)
+        door = Door(request_class, sessions, authentication)
+        methods[name] = grpc.stream_stream_rpc_method_handler(_streamed_response(getattr(service, name), door))
     for name, request_class in STREAMED_REQUESTS.items():
-        upload = _streamed_request(getattr(service, name), request_class, sessions)
-        methods[name] = grpc.stream_unary_rpc_method_handler(upload)
+        door = Door(request_class, sessions, authentication)
+        methods[name] = grpc.stream_unary_rpc_method_handler(_streamed_request(getattr(service, name), door))
     return grpc.method_handlers_generic_handler(SERVICE, methods)
 
 
-def _unary(
-    method: Callable[..., Any], request_class: Any, sessions: Sessions
-) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-    def answer(data: bytes, context: grpc.ServicerContext) -> bytes:
+def _unary(method: Callable[..., Any], door: Door) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+    def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        identity = door.enter(context)
         request = None
         try:
-            request = _parse(request_class, data)
-            return bytes(method(request, Call(context)).SerializeToString())
+            request = door.read(next(stream, b""), identity)
+            return bytes(method(request, Call(context, identity)).SerializeToString())
         except Exception as failure:  # noqa: BLE001 - whatever it is, the client is told
-            _abort(context, failure, request, sessions)
+            door.abort(context, failure, request)
 
     return answer
 
 
 def _streamed_response(
-    method: Callable[..., Any], request_class: Any, sessions: Sessions
-) -> Callable[[bytes, grpc.ServicerContext], Iterator[bytes]]:
-    def answer(data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+    method: Callable[..., Any], door: Door
+) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]:
+    def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        identity = door.enter(context)
         request = None
         try:
-            request = _parse(request_class, data)
-            yield from method(request, Call(context))
+            request = door.read(next(stream, b""), identity)
+            yield from method(request, Call(context, identity))
         except Exception as failure:  # noqa: BLE001 - whatever it is, the client is told
-            _abort(context, failure, request, sessions)
+            door.abort(context, failure, request)
 
     return answer
 
 
 def _streamed_request(
-    method: Callable[..., Any], request_class: Any, sessions: Sessions
+    method: Callable[..., Any], door: Door
 ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
     def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        identity = door.enter(context)
         seen: list[Any] = []
 
         def requests() -> Iterator[Any]:
             for data in stream:
-                request = _parse(request_class, data)
+                request = door.read(data, identity)
                 if not seen:
                     seen.append(request)
                 yield request
 
         try:
-            return bytes(method(requests(), Call(context)).SerializeToString())
+            return bytes(method(requests(), Call(context, identity)).SerializeToString())
         except Exception as failure:  # noqa: BLE001 - whatever it is, the client is told
-            _abort(context, failure, seen[0] if seen else None, sessions)
+            door.abort(context, failure, seen[0] if seen else None)
 
     return answer
+
+
+class Door:
+    """The way into one call: who comes, what they ask, and how they are told of a failure."""
+
+    def __init__(self, request_class: Any, sessions: Sessions, authentication: Authentication) -> None:
+        self._request_class = request_class
+        self._sessions = sessions
+        self._authentication = authentication
+
+    def enter(self, context: grpc.ServicerContext) -> Identity | None:
+        """Who calls; ends the call where that is not proved."""
+        return self._authentication.of_call(context)
+
+    def read(self, data: bytes, identity: Identity | None) -> Any:
+        """A request, in which the proved name replaces the one that the client gave."""
+        request = _parse(self._request_class, data)
+        if identity is not None:
+            request.user_context.user_id = identity.user
+            if identity.session_id not in (None, request.session_id):
+                raise WrongSession
+        return request
+
+    def abort(self, context: grpc.ServicerContext, failure: BaseException, request: Any) -> NoReturn:
+        """End the call with the failure; its details are kept where there is a session to ask for them."""
+        if isinstance(failure, ServerStopping):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
+        if isinstance(failure, WrongSession):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "The token is for another session.")
+        told = failure_of(failure)
+        session = None if request is None else self._sessions.find(key_of(request))
+        error_id = None if session is None else session.errors.keep(told)
+        if not isinstance(failure, SparkError):
+            logger.debug("call ended with %s", told.condition)
+        context.abort_with_status(rpc_status.to_status(status_of(told, error_id)))
+        raise AssertionError("abort_with_status returned")
+
+
+class WrongSession(Exception):
+    """A token that is bound to one session came for another."""
 
 
 def _parse(request_class: Any, data: bytes) -> Any:
@@ -215,16 +266,3 @@ def _parse(request_class: Any, data: bytes) -> Any:
         return request_class.FromString(data)
     except DecodeError as failure:
         raise cannot_parse(str(failure)) from None
-
-
-def _abort(context: grpc.ServicerContext, failure: BaseException, request: Any, sessions: Sessions) -> NoReturn:
-    """End the call with the failure; its details are kept where there is a session to ask for them."""
-    if isinstance(failure, ServerStopping):
-        context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
-    told = failure_of(failure)
-    session = None if request is None else sessions.find(key_of(request))
-    error_id = None if session is None else session.errors.keep(told)
-    if not isinstance(failure, SparkError):
-        logger.debug("call ended with %s", told.condition)
-    context.abort_with_status(rpc_status.to_status(status_of(told, error_id)))
-    raise AssertionError("abort_with_status returned")

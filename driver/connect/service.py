@@ -14,6 +14,8 @@ from voltray.driver.connect.confs import parse_milliseconds
 from voltray.driver.connect.errors import describe, invalid_handle
 from voltray.driver.connect.execution import perform_operation
 from voltray.driver.connect.operations import Operation
+from voltray.driver.connect.python_rights import check_python
+from voltray.driver.connect.security.identity import Identity
 from voltray.driver.connect.session import Session, SessionKey
 from voltray.driver.connect.sessions import Sessions
 from voltray.driver.connect.threads import DeepThreads
@@ -26,8 +28,9 @@ PROGRESS_INTERVAL = "spark.connect.progress.reportInterval"
 class Call:
     """What a method may ask of the call that it answers."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, identity: Identity | None = None) -> None:
         self._context = context
+        self.groups = frozenset() if identity is None else identity.groups
 
     def is_active(self) -> bool:
         """Whether the client is still there."""
@@ -54,7 +57,8 @@ class SparkConnectService:
     def ExecutePlan(self, request: pb.ExecutePlanRequest, call: Call) -> Iterator[bytes]:
         """Start an operation (or find the one that the same request started) and stream its responses."""
         self._sessions.check_open()
-        session = self._obtain(request)
+        session = self._obtain(request, call)
+        check_python(session, request.plan)
         _check_tags(request.tags)
         operation = session.new_operation(request)
         present = session.operations.add(operation)
@@ -67,7 +71,7 @@ class SparkConnectService:
 
     def ReattachExecute(self, request: pb.ReattachExecuteRequest, call: Call) -> Iterator[bytes]:
         """Stream an operation's responses on from a response that the client has got."""
-        session = self._existing(request)
+        session = self._existing(request, call)
         operation = _operation(session, request.operation_id)
         if not operation.reattachable:
             raise spark_error("INVALID_CURSOR.NOT_REATTACHABLE", ErrorKind.SQL)
@@ -75,7 +79,7 @@ class SparkConnectService:
 
     def ReleaseExecute(self, request: pb.ReleaseExecuteRequest, call: Call) -> pb.ReleaseExecuteResponse:
         """Forget an operation's responses, up to one or all of them."""
-        session = self._existing(request)
+        session = self._existing(request, call)
         response = _addressed(pb.ReleaseExecuteResponse(), session)
         operation = session.operations.get(request.operation_id)
         kind = request.WhichOneof("release")
@@ -92,14 +96,15 @@ class SparkConnectService:
 
     def AnalyzePlan(self, request: pb.AnalyzePlanRequest, call: Call) -> pb.AnalyzePlanResponse:
         """Answer a question about a plan."""
-        session = self._obtain(request)
+        session = self._obtain(request, call)
+        check_python(session, request)
         response = _addressed(pb.AnalyzePlanResponse(), session)
         answer_analysis(session, request, response)
         return response
 
     def Config(self, request: pb.ConfigRequest, call: Call) -> pb.ConfigResponse:
         """Read or change the session's confs."""
-        session = self._obtain(request)
+        session = self._obtain(request, call)
         response = _addressed(pb.ConfigResponse(), session)
         answer_config(session.confs, request, response)
         return response
@@ -109,14 +114,14 @@ class SparkConnectService:
         first = next(requests, None)
         if first is None:
             raise spark_error("", ErrorKind.ILLEGAL_ARGUMENT, message="The stream of artifacts is empty.")
-        session = self._obtain(first)
+        session = self._obtain(first, call)
         response = _addressed(pb.AddArtifactsResponse(), session)
         receive_artifacts(session.artifacts, first, requests, response)
         return response
 
     def ArtifactStatus(self, request: pb.ArtifactStatusesRequest, call: Call) -> pb.ArtifactStatusesResponse:
         """Say which cached artifacts are there."""
-        session = self._obtain(request)
+        session = self._obtain(request, call)
         response = _addressed(pb.ArtifactStatusesResponse(), session)
         for name in request.names:
             response.statuses[name].exists = session.artifacts.is_cached(name)
@@ -124,7 +129,7 @@ class SparkConnectService:
 
     def Interrupt(self, request: pb.InterruptRequest, call: Call) -> pb.InterruptResponse:
         """Cancel operations: all, those of a tag, or one."""
-        session = self._obtain(request)
+        session = self._obtain(request, call)
         response = _addressed(pb.InterruptResponse(), session)
         response.interrupted_ids.extend(session.operations.interrupt(_chosen(request)))
         return response
@@ -139,7 +144,7 @@ class SparkConnectService:
 
     def FetchErrorDetails(self, request: pb.FetchErrorDetailsRequest, call: Call) -> pb.FetchErrorDetailsResponse:
         """Tell everything about a failure of before."""
-        session = self._existing(request)
+        session = self._existing(request, call)
         response = _addressed(pb.FetchErrorDetailsResponse(), session)
         failure = session.errors.get(request.error_id)
         if failure is not None:
@@ -148,7 +153,7 @@ class SparkConnectService:
 
     def CloneSession(self, request: pb.CloneSessionRequest, call: Call) -> pb.CloneSessionResponse:
         """Make a session that starts with the state of another."""
-        source = self._existing(request)
+        source = self._existing(request, call)
         target = request.new_session_id if request.HasField("new_session_id") else None
         clone = self._sessions.clone(source, target)
         response = _addressed(pb.CloneSessionResponse(), source)
@@ -156,11 +161,15 @@ class SparkConnectService:
         response.new_server_side_session_id = clone.server_side_session_id
         return response
 
-    def _obtain(self, request: Any) -> Session:
-        return self._sessions.obtain(key_of(request), request.client_observed_server_side_session_id)
+    def _obtain(self, request: Any, call: Call) -> Session:
+        session = self._sessions.obtain(key_of(request), request.client_observed_server_side_session_id)
+        session.groups = call.groups
+        return session
 
-    def _existing(self, request: Any) -> Session:
-        return self._sessions.existing(key_of(request), request.client_observed_server_side_session_id)
+    def _existing(self, request: Any, call: Call) -> Session:
+        session = self._sessions.existing(key_of(request), request.client_observed_server_side_session_id)
+        session.groups = call.groups
+        return session
 
 
 def _addressed(response: Response, session: Session) -> Response:

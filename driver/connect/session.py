@@ -20,6 +20,7 @@ from voltray.driver.connect.confs import TIME_ZONE
 from voltray.driver.connect.errors import ErrorStore, invalid_plan
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.operations import Operation, OperationRegistry
+from voltray.driver.connect.security.identity import Identity
 from voltray.driver.connect.threads import start_deep_thread
 from voltray.driver.plan.relations import LocalRelation
 from voltray.driver.plan.streaming import refuse_streams
@@ -101,7 +102,9 @@ class Session:
         self._data_sources: dict[str, Any] = {} if source is None else dict(source._data_sources)
         self._remote_relations: dict[str, LogicalPlan] = {}
         self._lock = threading.Lock()
-        self._catalog = backend.open_catalog(None if source is None else source.catalog)
+        self.groups: frozenset[str] = frozenset() if source is None else source.groups
+        """The user's groups, as the last call proved them."""
+        self._catalog = backend.open_catalog(self, None if source is None else source.catalog)
 
     # What analysis, the optimizer and the planner ask (driver.analysis.environment.Environment).
 
@@ -255,9 +258,15 @@ class Session:
     def connect_url(self) -> str:
         """Where a process on this machine finds this very session."""
         settings = self.backend.settings
+        if (own := self.backend.security.own_address) is not None:
+            token = self.backend.security.authentication.own.token_of(self._own_identity())
+            return f"sc://{own}/;session_id={self.key.session_id};token={token}"
         host = settings.host if settings.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
         user = f";user_id={quote(self.key.user_id)}" if self.key.user_id else ""
         return f"sc://{host}:{self.backend.port}/;session_id={self.key.session_id}{user}"
+
+    def _own_identity(self) -> Identity:
+        return Identity(self.user, self.groups, session_id=self.key.session_id)
 
     # The way of a query.
 
@@ -378,6 +387,7 @@ class Session:
             self.caches.release_data_of(plan)
         self.caches.close()
         self.artifacts.close()
+        self.backend.security.authentication.own.forget(self._own_identity())
         self.backend.scheduler.end_session(self.executors_id)
 
     def _blob(self, hash_text: str) -> bytes:

@@ -89,6 +89,10 @@ class Sessions:
         """Take no more operations."""
         self._refusing = True
 
+    def takes_work(self) -> bool:
+        """Whether operations are taken."""
+        return not self._refusing
+
     def check_open(self) -> None:
         """Raise :class:`ServerStopping` where operations are no longer taken."""
         if self._refusing:

@@ -33,6 +33,9 @@ class PythonProcess:
         ours, theirs = socket.socketpair()
         environment = {k: v for k, v in os.environ.items() if k not in ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE")}
         environment |= {"SPARK_CONNECT_MODE_ENABLED": "1", "PYTHONUNBUFFERED": "YES"}
+        # Command lines can be read by everyone on the machine, environments only by the same user.
+        url, _, token = url.partition(";token=")
+        environment |= {"SPARK_CONNECT_AUTHENTICATE_TOKEN": token} if token else {}
         process = subprocess.Popen(
             [sys.executable, str(_WORKER), str(theirs.fileno()), url, kind],
             pass_fds=(theirs.fileno(),),

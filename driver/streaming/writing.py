@@ -83,6 +83,8 @@ def plan_stream(request: StreamWriteRequest, plan: LogicalPlan, session: Streami
             config=CHECKPOINT_CONF,
         )
     check_supported(plan, mode)
+    if location is not None:
+        session.catalog.access.check_write(location)
     checkpoint = Checkpoint.open(None if location is None else local_path(location))
     return PlannedStream(plan, mode, checkpoint, open_sink)
 
@@ -143,6 +145,7 @@ def _file_opener(
         format=kind, mode="append", path=path, partition_columns=request.partition_columns, options=_kept(request)
     )
     check_columns(source, schema_of(plan), write, session)
+    session.catalog.access.check_write(path)
     location = local_path(path)
     return lambda query_id: FileSink(session, query_id, write, location, f"FileSink[file:{location}]")
 

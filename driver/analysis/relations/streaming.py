@@ -107,6 +107,7 @@ def _file_stream(relation: r.DataSource, name: str, analysis: Analysis) -> Strea
     schema = environment.parse_schema(relation.schema) if relation.schema else source.fixed_schema
     if schema is not None and not isinstance(schema, StructType):
         schema = StructType([StructField("value", schema, True)])
+    environment.catalog.access.check_read(paths)
     missing = [p for p in paths if not _has_pattern(p) and not os.path.exists(local_path(p))]
     if missing:
         raise spark_error("PATH_NOT_FOUND", path=missing[0])

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.catalog.file_relation import find_source, supports_deeply, unsupported_type
+from voltray.driver.catalog.guarded_store import WHOLE_DATABASE
+from voltray.driver.catalog.names import check_name
 from voltray.driver.catalog.records import CATALOG, Table
 from voltray.driver.catalog.session_catalog import table_exists, table_not_found
 from voltray.driver.connect.statements import partitions, views
@@ -77,6 +79,7 @@ def _rename(session: Session, statement: s.Alter) -> None:
     if database.lower() != table.database:
         message = f"A table stays in its database: '{table.database}' is not '{database}'."
         raise spark_error("_LEGACY_ERROR_TEMP_1073", message=message, db=table.database, newDb=database)
+    check_name(name)
     if catalog.store.table(database, name) is not None:
         raise table_exists(f"{quote(table.database)}.{quote(name.lower())}")
     _move(session, table, name.lower())
@@ -84,6 +87,8 @@ def _rename(session: Session, statement: s.Alter) -> None:
 
 def _move(session: Session, table: Table, name: str) -> None:
     """Store the table under its new name; a managed table's folder goes along."""
+    for changed in (table.name, name):
+        session.catalog.access.check_table(table.database, changed, write=True)
     location = table.location
     if table.kind == "MANAGED" and os.path.basename(location) == table.name:
         location = os.path.join(os.path.dirname(location), name)
@@ -109,6 +114,7 @@ def _set_location(session: Session, table: Table, change: c.SetLocation) -> None
     if change.partition is not None:
         partitions.set_partition_location(session, table, change.partition, change.location)
         return
+    session.catalog.access.check_write(change.location)
     _stored(session, replace(table, location=local_path(change.location), kind="EXTERNAL"))
 
 
@@ -249,7 +255,9 @@ def alter_database(session: Session, operation: Operation, statement: s.AlterDat
     parts = statement.name[1:] if len(statement.name) > 1 and statement.name[0].lower() == CATALOG else statement.name
     database = session.catalog.existing_database(parts[-1])
     change = statement.change
+    session.catalog.access.check_table(database.name, WHOLE_DATABASE, write=True)
     if isinstance(change, c.SetLocation):
+        session.catalog.access.check_write(change.location)
         database = replace(database, location=local_path(change.location))
     elif isinstance(change, c.SetProperties):
         database = replace(database, properties=tuple({**dict(database.properties), **dict(change.properties)}.items()))

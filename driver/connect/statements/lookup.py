@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
 
 Name = tuple[str, ...]
+# Every other statement about a table changes it.
+_READING = ("SHOW", "DESC", "ANALYZE")
 
 
 def existing_table(session: Session, name: Name, operation: str, *, alternative: bool = False) -> Table:
@@ -24,6 +26,8 @@ def existing_table(session: Session, name: Name, operation: str, *, alternative:
     table = existing(session, name)
     if table.is_view:
         raise _not_view(table.shown_name, operation, alternative)
+    if not operation.startswith(_READING):
+        session.catalog.access.check_table(table.database, table.name, write=True)
     return table
 
 

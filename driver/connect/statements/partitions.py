@@ -161,14 +161,17 @@ def add_partitions(session: Session, table: Table, change: c.AddPartitions) -> N
         if location is None:
             os.makedirs(os.path.join(table.location, folder), exist_ok=True)
         else:
-            places[folder] = _absolute(table, location)
+            places[folder] = _absolute(session, table, location)
             os.makedirs(places[folder], exist_ok=True)
     _store_places(session, table, places)
 
 
-def _absolute(table: Table, location: str) -> str:
+def _absolute(session: Session, table: Table, location: str) -> str:
     plain = not location.startswith("/") and ":" not in location
-    return os.path.join(table.location, location) if plain else local_path(location)
+    place = os.path.join(table.location, location) if plain else local_path(location)
+    if not plain or ".." in place:
+        session.catalog.access.check_write(place)
+    return place
 
 
 def _store_places(session: Session, table: Table, places: dict[str, str]) -> None:
@@ -226,7 +229,7 @@ def set_partition_location(session: Session, table: Table, spec: c.PartitionSpec
     check_partitioned(table, "ALTER TABLE ... SET LOCATION")
     values = existing_partition(session, table, spec)
     folder = partition_folder(table.partition_columns, values)
-    _store_places(session, table, {**dict(table.partition_locations), folder: _absolute(table, location)})
+    _store_places(session, table, {**dict(table.partition_locations), folder: _absolute(session, table, location)})
 
 
 def truncate_partitions(session: Session, table: Table, spec: c.PartitionSpec) -> None:

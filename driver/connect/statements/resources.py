@@ -24,6 +24,7 @@ def resources(session: Session, operation: Operation, statement: s.Resources) ->
     """Jars have no use here; files that SQL adds would only be on the driver's machine."""
     if statement.verb == "list":
         return text_rows(("Results",), [])
+    session.catalog.access.check_read(statement.paths)
     for path in statement.paths:
         if statement.kind != "jar" and not os.path.exists(local_path(path)):
             message = f"File file:{local_path(path)} does not exist"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from voltray.driver.catalog.names import check_name
 from voltray.driver.catalog.records import CATALOG, GLOBAL_TEMP_DATABASE, Table
 from voltray.driver.catalog.session_catalog import table_exists, table_not_found
 from voltray.driver.connect.statements.lookup import Name, existing_view
@@ -147,6 +148,7 @@ def _store_view(session: Session, statement: s.CreateView, plan: LogicalPlan, na
     catalog = session.catalog
     database, name = catalog.qualified(statement.name)
     database = catalog.existing_database(database).name
+    check_name(name)
     existing = catalog.store.table(database, name)
     if existing is not None and statement.if_not_exists:
         return

@@ -1,0 +1,1 @@
+"""Who calls, how the calls travel, and what the caller may read."""
