@@ -183,7 +183,7 @@ def tightest_common_type(left: DataType, right: DataType, ansi: bool = True) -> 
     if isinstance(right, NullType):
         return left
     if isinstance(left, (StringType, CharType, VarcharType)) and isinstance(right, (StringType, CharType, VarcharType)):
-        return STRING
+        return None if isinstance(left, StringType) and isinstance(right, StringType) else STRING
     if isinstance(left, NumericType) and isinstance(right, NumericType):
         return _tightest_numeric(left, right, ansi)
     if isinstance(left, _DATETIME) and isinstance(right, _DATETIME):
@@ -277,14 +277,14 @@ def promoted_string(left: DataType, right: DataType) -> DataType | None:
         return LONG
     if isinstance(other, FractionalType | DecimalType):
         return DOUBLE
-    if isinstance(other, (*_ANSI_INTERVAL, NullType)) or not _is_atomic(other):
+    if isinstance(other, (*_ANSI_INTERVAL, NullType, StringType)) or not _is_atomic(other):
         return None
     return other
 
 
 def _string_promotion_legacy(left: DataType, right: DataType) -> DataType | None:
     for one, other in ((left, right), (right, left)):
-        if isinstance(one, StringType) and _is_atomic(other) and not isinstance(other, (BinaryType, BooleanType)):
+        if isinstance(one, StringType) and _is_atomic(other) and not isinstance(other, (BinaryType, BooleanType, StringType)):
             return STRING
     return None
 
@@ -327,6 +327,8 @@ def implicit_cast(source: DataType, target: DataType, ansi: bool = True) -> Data
         return source
     if isinstance(source, NullType):
         return target
+    if isinstance(source, StringType) and isinstance(target, StringType):
+        return source  # whatever collation it is under
     match source, target:
         case (ArrayType(), ArrayType()):
             element = implicit_cast(source.elementType, target.elementType, ansi)
@@ -514,6 +516,8 @@ def cast_gives_null(source: DataType, target: DataType) -> bool:
         return True
     if isinstance(target, DecimalType):
         boolean = isinstance(source, BooleanType) and target.precision > target.scale
+        if isinstance(source, DecimalType) and target.precision - target.scale > source.precision - source.scale:
+            return False  # rounding may add one digit before the point, and has room for it
         return not (boolean or is_wider_decimal(target, source))
     return isinstance(source, FractionalType) and isinstance(target, IntegralType)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from voltray.driver.analysis.casts import cast_to, eval_mode
 from voltray.driver.analysis.char_padding import with_char_padding
+from voltray.driver.analysis.collations import collated_result, under_one_collation
 from voltray.driver.analysis.displays import DISPLAYS, WITHOUT_PARENTHESES
 from voltray.driver.analysis.errors import analysis_error, mismatch, ordinal, shown_type
 from voltray.driver.analysis.function_syntax import check_syntax
@@ -161,7 +162,7 @@ class FunctionResolution:
     ) -> Expression:
         """The call with these arguments; type and nullability by the entry's rules where not given."""
         entry, used = self.function, self.args if args is None else args
-        result = dtype if dtype is not None else _result(entry, used)
+        result = collated_result(self.name, used, dtype if dtype is not None else _result(entry, used))
         null = nullable if nullable is not None else entry.nullable(used)
         mode = eval_mode(self.ansi)
         title = name or self.name
@@ -402,6 +403,9 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
         _refuse_aggregate_options(name, expression)
     arguments = _resolved_arguments(entry, raw, resolver)
     shown = display(entry, name, arguments, expression)
+    collated = under_one_collation(name, arguments, shown, expression.origin)
+    if collated is not arguments:
+        arguments, shown = collated, display(entry, name, collated, expression)
     arguments = with_char_padding(name, arguments)
     _check_place(entry, arguments, shown, resolver, expression.origin)
     condition = None
@@ -448,8 +452,8 @@ def within_group_name(order: Typed, function: str) -> Name:
     expression = order.expression
     assert isinstance(expression, SortOrder)
     shortened = function.startswith(("percentile", "mode"))
-    if isinstance(order.name, type(rope())) and expression.ascending and shortened:
-        return order.name.parts[0]
+    if isinstance(order.name, type(rope())) and shortened:
+        return order.name.parts[0] if expression.ascending else rope(order.name.parts[0], " DESC")
     return order.name
 
 

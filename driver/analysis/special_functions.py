@@ -13,9 +13,15 @@ from voltray.driver.analysis.expressions.update_fields import make_struct
 from voltray.driver.analysis.functions import find_function, resolve_entry, unresolved_routine
 from voltray.driver.analysis.names import called, rope
 from voltray.driver.analysis.resolver import Typed
-from voltray.driver.plan.expressions import ExpressionString, UnresolvedCast, UnresolvedFunction, UnresolvedStar
+from voltray.driver.plan.expressions import (
+    ExpressionString,
+    UnresolvedCast,
+    UnresolvedFunction,
+    UnresolvedSortOrder,
+    UnresolvedStar,
+)
 from voltray.executors.functions.registry import Function, Signature
-from voltray.proto.expressions import Call, Expression, Literal
+from voltray.proto.expressions import Call, Expression, Literal, SortOrder
 from voltray.proto.types import (
     BINARY,
     BOOLEAN,
@@ -29,9 +35,14 @@ from voltray.proto.types import (
     SHORT,
     STRING,
     TIMESTAMP,
+    BinaryType,
     DataType,
+    DateType,
     DecimalType,
     StringType,
+    TimestampNTZType,
+    TimestampType,
+    TimeType,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -176,6 +187,38 @@ def _nth_value(expression: UnresolvedFunction, resolver: ExpressionResolver) -> 
     return _entry("nth_value", expression, resolver)
 
 
+def _mode(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    """``mode() WITHIN GROUP (ORDER BY v)``: the least of the most frequent is told as of a descending order."""
+    if expression.args or len(expression.order_by) != 1:
+        return _entry("mode", expression, resolver)
+    order = resolver.resolve(expression.order_by[0])
+    assert isinstance(order.expression, SortOrder)
+    written = expression.order_by[0]
+    child = written.child if isinstance(written, UnresolvedSortOrder) else written
+    typed = _entry("mode", replace(expression, args=(child,)), resolver)
+    shown = rope(resolver.resolve(child).name, " DESC" if order.expression.ascending else "")
+    return Typed(typed.expression, rope("mode() WITHIN GROUP (ORDER BY ", shown, ")"))
+
+
+_BYTES_AS = {"base64": "base64", "hex": "hex"}
+
+
+def _to_char(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    """A moment is written by date_format, bytes by an encoding: Spark names the column after what does it."""
+    if len(expression.args) != 2:
+        return _entry("to_char", expression, resolver)
+    value, form = (resolver.resolve(a) for a in expression.args)
+    if isinstance(value.dtype, (DateType, TimestampType, TimestampNTZType)):
+        return _entry("date_format", replace(expression, name=("date_format",)), resolver)
+    if isinstance(value.dtype, BinaryType) and isinstance(form.expression, Literal) and form.expression.value:
+        name = _BYTES_AS.get(str(form.expression.value).lower())
+        if name is not None:
+            return _entry(name, replace(expression, name=(name,), args=expression.args[:1]), resolver)
+        if str(form.expression.value).lower() == "utf-8":
+            return _entry("decode", replace(expression, name=("decode",)), resolver)
+    return _entry("to_char", expression, resolver)
+
+
 def _as(name: str) -> Special:
     return lambda expression, resolver: _entry(name, expression, resolver)
 
@@ -188,6 +231,9 @@ SPECIALS: dict[str, Special] = {
     "=": _as("=="),
     "count": _count,
     "nth_value": _nth_value,
+    "mode": _mode,
+    "to_char": _to_char,
+    "to_varchar": _to_char,
     "distributed_sequence_id": distributed_sequence,
     "struct": _struct,
     "named_struct": _named_struct,
@@ -203,6 +249,7 @@ SPECIALS: dict[str, Special] = {
     "double": _cast_to(DOUBLE),
     "decimal": _cast_to(DecimalType(10, 0)),
     "date": _cast_to(DATE),
+    "time": _cast_to(TimeType(6)),
     "timestamp": _cast_to(TIMESTAMP),
     "binary": _cast_to(BINARY),
     "string": _cast_to(STRING),

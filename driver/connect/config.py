@@ -57,6 +57,7 @@ HONOURED = frozenset(
         "spark.sql.json.enablePartialResults",
         "spark.sql.jsonGenerator.ignoreNullFields",
         "spark.sql.legacy.allowHashOnMapType",
+        "spark.sql.legacy.consecutiveStringLiterals.enabled",
         "spark.sql.legacy.negativeIndexInArrayInsert",
         "spark.sql.legacy.sizeOfNull",
         "spark.sql.legacy.timeParserPolicy",

@@ -126,6 +126,8 @@ def _joined(tokens: list[Token]) -> list[Token]:
 def _joined_strings(tokens: list[Token], sql: str) -> list[Token]:
     """Spark reads a doubled quote inside a string as one; sqlglot's tokenizer as the end of it and another."""
     joined: list[Token] = []
+    if current_options().consecutive_strings:
+        return tokens  # then they are two, side by side, as the grammar puts together
     for token in tokens:
         last = joined[-1] if joined else None
         strings = last is not None and last.token_type == token.token_type == TokenType.STRING

@@ -11,6 +11,7 @@ from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokens import TokenType
 
 from voltray.driver.sql.intervals import parse_interval
+from voltray.driver.sql.type_text import type_text
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 
 TYPED_NUMBER = "__typed_number"
@@ -40,8 +41,7 @@ _NUMBERS = (TokenType.NUMBER, TokenType.UNICODE_STRING)
 
 
 def _typed_literal(parser: SparkParser, this: exp.Expression, to: exp.DataType) -> exp.Expression:
-    # sqlglot writes TIME as TIMESTAMP for Spark.
-    name = exp.Literal.string("time" if to.this == exp.DType.TIME else to.sql(dialect="spark"))
+    name = exp.Literal.string(type_text(to))
     # In DATE '2020-01-01' :: STRING sqlglot has the cast around the string.
     return _with_leaf(this, lambda leaf: exp.Anonymous(this=TYPED_LITERAL, expressions=[name, leaf]))
 
@@ -92,6 +92,12 @@ class ExpressionGrammar(SparkParser):
 
     def _parse_bitwise(self) -> Any:
         return self._parse_bits(0)
+
+    def _parse_is(self, this: Any) -> Any:
+        found = super()._parse_is(this)
+        if isinstance(found, exp.Cast | exp.Bracket | exp.Dot):
+            self.raise_error("a predicate takes no cast", self._prev)
+        return found
 
     def _parse_bits(self, level: int) -> Any:
         if level == len(_BIT_OPERATORS):

@@ -15,6 +15,7 @@ from voltray.driver.sql.expression_grammar import TYPED_LITERAL, TYPED_NUMBER
 from voltray.driver.sql.intervals import INTERVAL_LITERAL, interval_literal
 from voltray.driver.sql.nodes import Pipe, TableArgument
 from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.type_text import type_text
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import ErrorKind, spark_error
@@ -327,11 +328,12 @@ def _cast(mode: str | None) -> Converter:
 
 def data_type(node: exp.Expression, text: SqlText) -> t.DataType:
     """The Spark type that a type node means."""
-    return parse_schema(node.sql(dialect="spark"))
+    return parse_schema(type_text(node))
 
 
 def _collate(node: exp.Collate, text: SqlText) -> Expression:
-    name = Literal(node.expression.name, t.STRING)
+    written = node.expression
+    name = Literal(written.name.rpartition(".")[2], t.STRING)
     return call("collate", convert(node.this, text), name, origin=text.origin(node))
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GrammarOptions:
-    """``spark.sql.ansi.doubleQuotedIdentifiers`` and ``spark.sql.ansi.enforceReservedKeywords``."""
+    """``spark.sql.ansi.doubleQuotedIdentifiers`` and ``spark.sql.ansi.enforceReservedKeywords``, and
+    ``spark.sql.legacy.consecutiveStringLiterals.enabled``."""
 
     double_quoted_identifiers: bool = False
     reserved_keywords: bool = False
+    consecutive_strings: bool = False
 
 
 # Text is parsed far below the session that it came from (views, expressions, bodies of functions), so the
@@ -30,9 +32,13 @@ def parsing_for(conf: Callable[[str], str]) -> Iterator[None]:
     """Parse what is parsed inside as a session's settings say."""
 
     def on(key: str) -> bool:
-        return conf(f"spark.sql.ansi.{key}").lower() == "true"
+        return conf(f"spark.sql.{key}").lower() == "true"
 
-    token = _CURRENT.set(GrammarOptions(on("doubleQuotedIdentifiers"), on("enforceReservedKeywords")))
+    options = GrammarOptions(
+        on("ansi.doubleQuotedIdentifiers"), on("ansi.enforceReservedKeywords"),
+        on("legacy.consecutiveStringLiterals.enabled"),
+    )  # fmt: skip
+    token = _CURRENT.set(options)
     try:
         yield
     finally:

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.arithmetic import infix
-from voltray.executors.functions.evaluation import Evaluation
+from voltray.executors.functions.evaluation import NEVER, Evaluation
+from voltray.executors.functions.raising import may_raise
 from voltray.executors.functions.registry import (
     ANY,
     Accept,
@@ -114,14 +115,30 @@ def _between(evaluation: Evaluation, value: pl.Expr, low: pl.Expr, high: pl.Expr
 
 
 # ---- in -----------------------------------------------------------------------------------------------
-def _in(evaluation: Evaluation, value: pl.Expr, *candidates: pl.Expr) -> pl.Expr:
-    first, *others = evaluation.call.args
+def _in(evaluation: Evaluation, args: tuple[Expression, ...]) -> pl.Expr:
+    first, *others = args
+    value = evaluation.compile(first)
+    candidates = _candidates(evaluation, first, others)
     dtype = dtype_of(first)
     literals = [o.value for o in others if isinstance(o, Literal)]
     if len(literals) < len(others) or is_nested(dtype) or isinstance(dtype, NullType) or len(others) < 3:
         tests = [compare("==", dtype, value, c) for c in candidates]
         return reduce(lambda a, b: a | b, tests)
     return _in_constants(value, [v for v in literals if v is not None], None in literals, dtype)
+
+
+def _candidates(evaluation: Evaluation, first: Expression, others: list[Expression]) -> list[pl.Expr]:
+    """What is looked through: what may raise is evaluated only where nothing before was found."""
+    if not any(may_raise(other) for other in others):
+        return [evaluation.compile(other) for other in others]
+    dtype, value = dtype_of(first), evaluation.compile(first, NEVER)
+    compiled: list[pl.Expr] = []
+    looked = value.is_not_null()
+    for other in others:
+        compiled.append(evaluation.compile(other, looked) if may_raise(other) else evaluation.compile(other))
+        found = compare("==", dtype, value, evaluation.compile(other, NEVER))
+        looked = looked & ~found.fill_null(False)
+    return compiled
 
 
 def _resolve_in(resolution: Any) -> Expression:
@@ -218,8 +235,8 @@ FUNCTIONS: tuple[Function, ...] = (
         ("between",), parameters(("expr", _T), ("lower", _T), ("upper", _T)), BOOLEAN, _between
     ),
     Function(
-        ("in",), Signature((Parameter("value", _T), Parameter("list", _T)), repeated=1, minimum=2), BOOLEAN, _in,
-        resolve=_resolve_in,
+        ("in",), Signature((Parameter("value", _T), Parameter("list", _T)), repeated=1, minimum=2), BOOLEAN,
+        lazy_body=_in, resolve=_resolve_in,
         display=lambda names: f"({names[0]} IN ({', '.join(names[1:])}))",
     ),
     Function(("greatest",), _MANY, _first_type, _extreme(">"), nullable=_all_nullable),

@@ -146,8 +146,12 @@ def _type_of(position: int) -> Callable[[tuple[Expression, ...]], DataType]:
 
 
 def _when_nullable(args: tuple[Expression, ...]) -> bool:
-    values = [*args[1::2], *args[-1:]] if len(args) % 2 else list(args[1::2])
-    return len(args) % 2 == 0 or any(nullable_of(v) for v in values)
+    for condition, value in zip(args[0::2], args[1::2], strict=False):
+        if nullable_of(value):
+            return True
+        if isinstance(condition, Literal) and condition.value is True:
+            return False  # what stands behind is never reached
+    return len(args) % 2 == 0 or nullable_of(args[-1])
 
 
 def _branches_nullable(args: tuple[Expression, ...]) -> bool:

@@ -163,8 +163,8 @@ def _resolve_decode(resolution: Any) -> Expression:
     for position in range(1, len(args) - 1, 2):
         condition = resolution.function_of("<=>", args[0], args[position])
         branches += [condition, args[position + 1]]
-    if len(args) % 2 == 0:
-        branches.append(args[-1])
+    # Without a default it is a NULL that is text, as Spark has it: so numbers become BIGINT or DOUBLE.
+    branches.append(args[-1] if len(args) % 2 == 0 else Literal(None, STRING))
     return resolution.function_of("when", *branches)  # type: ignore[no-any-return]
 
 
@@ -179,9 +179,12 @@ def _hex(text: str) -> bytes | None:
 def _strict_base64(text: str) -> bytes | None:
     kept = re.sub(r"[ \t\r\n\f\v]", "", text)
     body = kept.rstrip("=")
-    if len(kept) % 4 or len(kept) - len(body) > 2 or _NOT_BASE64.search(kept) or "=" in body:
+    padded = len(kept) > len(body)
+    if len(body) % 4 == 1 or (padded and len(kept) % 4) or len(kept) - len(body) > 2:
         return None
-    return base64.b64decode(kept)
+    if _NOT_BASE64.search(kept) or "=" in body:
+        return None
+    return base64.b64decode(body + "=" * (-len(body) % 4))
 
 
 _READERS: dict[str, Callable[[str], bytes | None]] = {

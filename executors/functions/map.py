@@ -25,7 +25,7 @@ from voltray.executors.functions.registry import (
     never_nullable,
     parameters,
 )  # fmt: skip
-from voltray.proto.coercion import implicit_cast
+from voltray.proto.coercion import wider_types
 from voltray.proto.expressions import Call, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import (
@@ -35,6 +35,7 @@ from voltray.proto.types import (
     DataType,
     MapType,
     NullType,
+    StringType,
     StructField,
     StructType,
     carrier,
@@ -172,15 +173,15 @@ def _resolve_contains_key(resolution: Any) -> Expression:
     kind, key = dtype_of(resolution.args[0]), dtype_of(resolution.args[1])
     if isinstance(key, NullType):
         raise resolution.mismatch("NULL_TYPE", functionName="`map_contains_key`")
-    if not isinstance(kind, MapType):
-        raise resolution.unexpected(0, '"MAP"')
-    target = implicit_cast(key, kind.keyType, resolution.ansi)
-    if target is None:
+    common = wider_types([kind.keyType, key], resolution.ansi) if isinstance(kind, MapType) else None
+    mixed = isinstance(kind, MapType) and isinstance(kind.keyType, StringType) != isinstance(key, StringType)
+    if common is None or mixed:
         raise resolution.mismatch(
             "MAP_FUNCTION_DIFF_TYPES", functionName="`map_contains_key`", dataType='"MAP"', leftType=type_name(kind),
             rightType=type_name(key),
         )  # fmt: skip
-    return resolution.call((resolution.args[0], resolution.cast(resolution.args[1], target)), BOOLEAN, True)  # type: ignore[no-any-return]
+    keyed = resolution.cast(resolution.args[0], MapType(common, kind.valueType, kind.valueContainsNull))
+    return resolution.call((keyed, resolution.cast(resolution.args[1], common)), BOOLEAN, True)  # type: ignore[no-any-return]
 
 
 # ---- text ------------------------------------------------------------------------------------------

@@ -1,0 +1,28 @@
+"""Types of SQL text, written back as the text that ``schema.py`` reads."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.dialects.spark import Spark
+
+
+class _Types(Spark.Generator):
+    """sqlglot writes TIME as TIMESTAMP for Spark, which had no TIME before 4.1."""
+
+    def datatype_sql(self, expression: exp.DataType) -> str:
+        if expression.this != exp.DType.TIME:
+            return super().datatype_sql(expression)
+        precision = self.expressions(expression, flat=True)
+        return f"TIME({precision})" if precision else "TIME"
+
+
+class _TypeDialect(Spark):
+    Generator = _Types
+
+
+_DIALECT = _TypeDialect()
+
+
+def type_text(node: exp.Expression) -> str:
+    """The text of a type."""
+    return node.sql(dialect=_DIALECT)
