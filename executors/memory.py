@@ -32,6 +32,15 @@ def _trim() -> Callable[[int], int] | None:
         return None
 
 
+def release_freed_memory() -> None:
+    """Return what is free within the process to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    if trim := _trim():
+        trim(0)
+
+
 def give_back_memory(running_tasks: int) -> None:
     """Return freed memory to the system when nothing runs and much is held; seldom, for it takes a moment."""
     now = time.monotonic()
@@ -40,10 +49,6 @@ def give_back_memory(running_tasks: int) -> None:
     if _lock.acquire(blocking=False):
         try:
             _last[0] = now
-            import pyarrow as pa
-
-            pa.default_memory_pool().release_unused()
-            if trim := _trim():
-                trim(0)
+            release_freed_memory()
         finally:
             _lock.release()

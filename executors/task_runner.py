@@ -6,19 +6,30 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from voltray.executors.memory import give_back_memory
+from voltray.executors.admission import Admission, no_memory
+from voltray.executors.memory import give_back_memory, release_freed_memory
+from voltray.executors.memory_watch import MemoryWatch
 from voltray.executors.operators.catalogue import compile_operator
 from voltray.executors.operators.task import TaskContext
 from voltray.executors.python.pool import POOL
 from voltray.executors.results import ResultEncoder
 from voltray.executors.shuffle.pieces import Piece, compact_table, read_pieces
+from voltray.executors.shuffle.spilled import (
+    LocalFiles,
+    SpillFile,
+    SpillLostError,
+    SpillReader,
+    chunks_of,
+    concatenated,
+    new_path,
+)
 from voltray.executors.shuffle.writer import cut, sample_of
+from voltray.executors.spill_folders import SpillFolders
 from voltray.executors.task_failures import as_spark_error
 from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.operators import Operator
@@ -49,6 +60,10 @@ class RunningQueries:
 
     flags: dict[str, threading.Event] = field(default_factory=dict)
     uses: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, Exception] = field(default_factory=dict)
+    """Why queries were ended from here, where it was not their user's wish."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """The largest estimate of each query's tasks."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def enter(self, query_id: str) -> threading.Event:
@@ -63,6 +78,17 @@ class RunningQueries:
             self.uses[query_id] -= 1
             if not self.uses[query_id]:
                 del self.uses[query_id], self.flags[query_id]
+                self.failures.pop(query_id, None)
+                self.sizes.pop(query_id, None)
+
+    def fail_largest(self, held: int, limit: int) -> None:
+        """End the query whose tasks are the largest, for want of memory."""
+        with self.lock:
+            going = [q for q, flag in self.flags.items() if not flag.is_set()]
+            if going:
+                query_id = max(going, key=lambda q: self.sizes.get(q, 0))
+                self.failures[query_id] = no_memory(held, limit)
+                self.flags[query_id].set()
 
     def cancel(self, query_id: str) -> None:
         """Raise the flag of a query's tasks."""
@@ -79,13 +105,25 @@ class RunningQueries:
 class TaskRunner:
     """The work of one executor, apart from Ray."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(
+        self,
+        threads: int,
+        *,
+        memory: int = 1 << 40,
+        patience_seconds: float = 600.0,
+        spill: SpillFolders | None = None,
+        files: SpillReader | None = None,
+    ) -> None:
         # Plans of thousands of nodes are walked recursively: threads of our own, with deep stacks.
         threading.stack_size(256 << 20)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="task")
         self._queries = RunningQueries()
         self._streams: dict[str, Stream] = {}
         self._ids = itertools.count(1)
+        self._admission = Admission(memory, patience_seconds)
+        self._spill = spill
+        self._files = files or LocalFiles()
+        self._watch = MemoryWatch(memory, self._queries.count, self._queries.fail_largest)
 
     def result(self, data: bytes, arguments: Sequence[Any]) -> ResultReply:
         """Run a task with a ResultOutput up to its first batches."""
@@ -118,30 +156,23 @@ class TaskRunner:
         """Number of running tasks and open streams."""
         return self._queries.count()
 
-    @contextmanager
-    def _entered(self, query_id: str) -> Iterator[threading.Event]:
-        flag = self._queries.enter(query_id)
-        try:
-            yield flag
-        finally:
-            self._queries.leave(query_id)
-
     def _result(self, data: bytes, arguments: Sequence[Any]) -> ResultReply:
         task = decode_task(data)
         assert isinstance(task.output, ResultOutput)
-        flag = self._queries.enter(task.query_id)
+        flag = self._enter(task)
         stream_id = None
         try:
-            frame, context = _compile(task, arguments, flag)
-            batches = _encoded(_frames(frame, task, flag), ResultEncoder(task.output))
-            first = _take(batches, INLINE_BYTES)
+            with self._admission.admitted(task.memory_bytes, flag):
+                frame, context = _compile(task, arguments, flag)
+                batches = _encoded(_frames(frame, task, flag), ResultEncoder(task.output))
+                first = _take(batches, INLINE_BYTES)
             if sum(len(data) for _, data in first) < INLINE_BYTES:
                 return ResultReply(first, None, _report(context))
             stream_id = f"{task.query_id}/{next(self._ids)}"
             self._streams[stream_id] = Stream(task.query_id, batches, context)
             return ResultReply(first, stream_id)
         except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-            return ResultReply(report=_failure(error, task.query_id, task.operator))
+            return ResultReply(report=self._failure(error, task.query_id, task.operator))
         finally:
             if stream_id is None:
                 self._queries.leave(task.query_id)
@@ -157,19 +188,36 @@ class TaskRunner:
                 return ResultReply(batches, stream_id)
             report = _report(stream.task)
         except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-            batches, report = (), _failure(error, stream.query_id)
+            batches, report = (), self._failure(error, stream.query_id)
         self.close(stream_id)
         return ResultReply(batches, None, report)
 
     def _store(self, data: bytes, arguments: Sequence[Any]) -> tuple[Any, ...]:
         task = decode_task(data)
         count = task.destinations
-        with self._entered(task.query_id) as flag:
-            try:
+        flag = self._enter(task)
+        try:
+            with self._admission.admitted(task.memory_bytes, flag):
                 frame, context = _compile(task, arguments, flag)
+                if task.spill_bytes and self._spill is not None:
+                    return _store_or_spill(task, frame, context, flag, self._spill, self._files)
                 return _STORE_RULES[type(task.output)](task, frame, context, flag)
-            except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
-                return (_failure(error, task.query_id, task.operator), *[None] * count)
+        except BaseException as error:  # noqa: BLE001 - every failure is the query's, not the executor's
+            return (self._failure(error, task.query_id, task.operator), *[None] * count)
+        finally:
+            self._queries.leave(task.query_id)
+
+    def _enter(self, task: Task) -> threading.Event:
+        flag = self._queries.enter(task.query_id)
+        self._queries.sizes[task.query_id] = max(task.memory_bytes, self._queries.sizes.get(task.query_id, 0))
+        self._watch.wake()
+        return flag
+
+    def _failure(self, error: BaseException, query_id: str, operator: Operator | None = None) -> TaskReport:
+        if isinstance(error, SpillLostError):
+            return TaskReport(lost=error.path)
+        error = self._queries.failures.get(query_id, error)
+        return TaskReport(failure=as_spark_error(error, operator).args[0], python=POOL.take_report(query_id))
 
 
 def _compile(task: Task, arguments: Sequence[Any], flag: threading.Event) -> tuple[pl.LazyFrame, TaskContext]:
@@ -259,17 +307,72 @@ def _report(context: TaskContext, **parts: Any) -> TaskReport:
     return TaskReport(metrics=tuple(metrics), python=POOL.take_report(context.evaluation.query_id), **parts)
 
 
-def _failure(error: BaseException, query_id: str, operator: Operator | None = None) -> TaskReport:
-    return TaskReport(failure=as_spark_error(error, operator).args[0], python=POOL.take_report(query_id))
-
-
 def _store_exchange(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:
     assert isinstance(task.output, Exchange)
-    rows = _collected(frame, task, flag)
+    return _stored(task, _collected(frame, task, flag), context)
+
+
+def _stored(task: Task, rows: pl.DataFrame, context: TaskContext) -> tuple[Any, ...]:
+    assert isinstance(task.output, Exchange)
     pieces, counts, sizes = cut(rows, task.output, task.destinations, context.evaluation)
     sample = sample_of(rows, task.output, context.evaluation)
     report = _report(context, rows=counts, bytes=sizes, sample=sample)
     return (report, *pieces, *[None] * (task.destinations - len(pieces)))
+
+
+def _store_or_spill(
+    task: Task,
+    frame: pl.LazyFrame,
+    context: TaskContext,
+    flag: threading.Event,
+    spill: SpillFolders,
+    files: SpillReader,
+) -> tuple[Any, ...]:
+    """A small output to the object store, a large one chunk by chunk to a file."""
+    assert isinstance(task.output, Exchange)
+    chunks = chunks_of(_streamed(frame, task, flag), task.chunk_bytes)
+    first = next(chunks)
+    if task.output.kind == "sample":
+        samples = [sample_of(chunk, task.output, context.evaluation) for chunk in itertools.chain((first,), chunks)]
+        piece = Piece(compact_table(first.clear()), 0, (0,))
+        return (_report(context, rows=(0,), bytes=(0,), sample=concatenated(samples)), piece)
+    following = next(chunks, None) if first.estimated_size() <= task.spill_bytes else first
+    if following is None:
+        return _stored(task, first, context)
+    waiting = (first,) if following is first else (first, following)
+    path = new_path(spill.of_query(task.query_id), task.stage_id, task.partition)
+    file = SpillFile(path, task.output, context.evaluation)
+    try:
+        samples = []
+        for chunk in itertools.chain(waiting, chunks):
+            _check(flag)
+            file.write(chunk)
+            samples.append(sample_of(chunk, task.output, context.evaluation))
+        pieces = file.finish(task.destinations, files)
+        _check(flag)
+    except BaseException:
+        file.discard()
+        raise
+    finally:
+        release_freed_memory()
+    rows, sizes = tuple(file.rows.tolist()), tuple(file.bytes.tolist())
+    report = _report(context, rows=rows, bytes=sizes, sample=concatenated(samples), spilled=str(path))
+    return (report, *pieces, *[None] * (task.destinations - len(pieces)))
+
+
+def _streamed(frame: pl.LazyFrame, task: Task, flag: threading.Event) -> Iterator[pl.DataFrame]:
+    assert isinstance(task.output, Exchange)
+    if not task.streaming:
+        yield frame.collect(engine="in-memory", optimizations=OPTIMIZATIONS)
+        return
+    gave = False
+    ordered = task.output.kind not in _UNORDERED
+    for batch in frame.collect_batches(maintain_order=ordered, engine="streaming", optimizations=OPTIMIZATIONS):
+        _check(flag)
+        gave = True
+        yield batch
+    if not gave:
+        yield frame.clear().collect()
 
 
 def _store_cache(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:

@@ -82,6 +82,12 @@ class Task:
     """Number of objects into which an exchange's partitions are put."""
     streaming: bool = False
     """Whether the input is large: Polars' streaming engine, rather than its in-memory one."""
+    spill_bytes: int = 0
+    """For an exchange: more output than this goes to files rather than to the object store; 0: all to the store."""
+    chunk_bytes: int = 0
+    """About how much of the output is held at a time where it may go to files."""
+    memory_bytes: int = 0
+    """About how much memory the task takes, for its admission."""
     gated: bool = False
     """Whether the leaves look at the cancel flag as they go; it costs short tasks more than it is worth."""
 
@@ -105,6 +111,10 @@ class TaskReport:
     python: PythonReport | None = None
     """What Python workers said."""
     input_bytes: int = 0
+    lost: str | None = None
+    """A file of exchanged rows that is gone; the task that wrote it is to run again."""
+    spilled: str | None = None
+    """The file into which the task's output went."""
 
 
 @dataclass(frozen=True, slots=True)

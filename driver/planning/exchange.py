@@ -19,7 +19,8 @@ _COALESCE_BYTES = 64 << 20
 
 def run_exchange(planner: Planner, fragment: Fragment, exchange: Exchange) -> StageResult:
     """Run a fragment as a stage whose rows are spread by an exchange."""
-    stage = Stage(planner.runner.new_stage_id(), fragment.tasks, exchange, fragment.output)
+    spilling = planner.memory.spilling(len(fragment.tasks)) if planner.spills else ()
+    stage = Stage(planner.runner.new_stage_id(), fragment.tasks, exchange, fragment.output, metadata=spilling)
     return planner.runner.run(stage, streaming=planner.streaming)
 
 
@@ -28,12 +29,17 @@ def number_of_partitions(planner: Planner, estimated_bytes: int) -> int:
     wanted = count_conf(planner.context, SHUFFLE_PARTITIONS, 200)
     most: int = max(1, min(wanted, planner.settings.shuffle_partitions, 60_000))
     by_size: int = estimated_bytes // (_COALESCE_BYTES // 2)
+    if planner.spills:  # what must fit the memory is cut as small as that takes
+        least = estimated_bytes // planner.memory.partition_bytes
+        most, by_size = min(60_000, max(most, least)), max(by_size, least)
     return min(most, max(2 * planner.parallelism, by_size))
 
 
 def groups_of(planner: Planner, sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """Neighbouring partitions put together into tasks of about the advisory size, but one for each slot."""
     advisory = size_conf(planner.context, COALESCE_BYTES, _COALESCE_BYTES)
+    if planner.spills:
+        advisory = min(advisory, planner.memory.partition_bytes)
     target = max(1, min(advisory, sum(sizes) // planner.parallelism))
     groups: list[tuple[int, int]] = []
     first, held = 0, 0

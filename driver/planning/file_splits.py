@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.plan import logical
+from voltray.driver.planning.memory import scan_bytes
 from voltray.driver.planning.settings import size_conf
 from voltray.executors.sources.catalogue import lookup_source
 
@@ -21,10 +22,15 @@ def split_files(planner: Planner, scan: logical.FileScan) -> tuple[tuple[Any, ..
     """Groups of files (or parts of them), one for each task."""
     total = sum(f.block_length for f in scan.files)
     largest = size_conf(planner.context, _PARTITION_BYTES, 128 << 20)
-    target = max(min(largest, total // planner.parallelism + 1), 1 if planner.forces_exchanges else _SMALLEST_SPLIT)
+    smallest = _SMALLEST_SPLIT
+    if planner.spills:
+        largest = min(largest, total * planner.memory.scan_bytes // max(1, scan_bytes(scan)))
+        smallest = min(smallest, max(1, largest))
+    target = max(min(largest, total // planner.parallelism + 1), 1 if planner.forces_exchanges else smallest)
     source = lookup_source(scan.format)
-    splittable = source is not None and source.splittable and not planner.keep_partitions
-    parts = [part for f in scan.files for part in (_cut(f, max(target, _SMALLEST_SPLIT)) if splittable else (f,))]
+    keeps = planner.keep_partitions and not planner.spills
+    splittable = source is not None and source.splittable and not keeps
+    parts = [part for f in scan.files for part in (_cut(f, max(target, smallest)) if splittable else (f,))]
     groups: list[list[Any]] = []
     held = 0
     for part in parts:

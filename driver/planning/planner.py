@@ -32,6 +32,7 @@ from voltray.driver.planning import (
     window,
 )  # fmt: skip
 from voltray.driver.planning.fragment import Fragment, StageResult, StageRunner
+from voltray.driver.planning.memory import MemoryBudget, must_spill
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto.expressions import Attribute, Call, walk
 from voltray.proto.failures import ErrorKind, spark_error
@@ -58,6 +59,9 @@ class Planner:
         self.runner = runner
         self.parallelism = max(1, slots)
         self.keep_partitions = keep_partitions
+        self.memory = MemoryBudget.of(settings, slots)
+        self.spills = False
+        """Whether what the query holds at a time may not fit one executor."""
         self.is_single_stage = True
         self.streaming = False
         self.input_bytes = 0
@@ -68,8 +72,9 @@ class Planner:
 
     def plan_query(self, plan: LogicalPlan) -> Fragment:
         """The last fragment of a query; all before it has run when this returns."""
-        self.input_bytes = input_bytes(plan, lambda cache_id: self.runner.cached(cache_id).total_bytes)
-        self.is_single_stage = self.input_bytes <= self.settings.single_stage_bytes
+        self.input_bytes = input_bytes(plan, self._cached_bytes)
+        self.spills = must_spill(plan, self.memory, self._cached_bytes)
+        self.is_single_stage = self.input_bytes <= self.settings.single_stage_bytes and not self.spills
         self.streaming = self.input_bytes > STREAMING_BYTES
         self.keep_partitions = self.keep_partitions or _shows_partitions(plan)
         return self.plan(plan)
@@ -81,6 +86,9 @@ class Planner:
             name = type(node).__name__
             raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=f"No plan for {name}.")
         return rule(self, node)
+
+    def _cached_bytes(self, cache_id: str) -> int:
+        return self.runner.cached(cache_id).total_bytes
 
     @property
     def forces_exchanges(self) -> bool:

@@ -10,6 +10,7 @@ from voltray.driver.plan import logical
 from voltray.driver.plan.statistics import file_bytes, range_rows, table_bytes
 from voltray.driver.planning.file_splits import split_files
 from voltray.driver.planning.fragment import Fragment
+from voltray.driver.planning.memory import scan_bytes
 from voltray.proto import operators
 from voltray.proto.expressions import Alias, Attribute
 
@@ -69,6 +70,8 @@ def plan_file_scan(planner: Planner, node: logical.FileScan) -> Fragment:
     groups: tuple[tuple[Any, ...], ...] = (node.files,)
     if not planner.is_single_stage:
         groups = split_files(planner, node) or groups
+    if planner.spills:
+        size = scan_bytes(node)
     tasks = [
         operators.FileScan(
             node.attributes,

@@ -10,7 +10,7 @@ from voltray.driver.plan import logical
 from voltray.driver.planning.exchange import gather, groups_of, materialised, number_of_partitions, run_exchange
 from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.proto import operators
-from voltray.proto.expressions import SortOrder, dtype_of
+from voltray.proto.expressions import SortOrder, dtype_of, references
 from voltray.proto.stages import Exchange
 from voltray.proto.types import (
     ByteType,
@@ -36,6 +36,7 @@ _RANGE_TYPES: tuple[type[DataType], ...] = (
     TimestampType, TimestampNTZType,
 )  # fmt: skip
 _ONE_TASK_BYTES = 32 << 20
+_CHEAP = (operators.FileScan, operators.PartitionRead, operators.RangeScan, operators.Filter, operators.Project)
 
 
 def plan_sort(planner: Planner, node: logical.Sort) -> Fragment:
@@ -50,11 +51,14 @@ def spread_by_range(planner: Planner, child: Fragment, orders: tuple[SortOrder, 
     """Rows in as many ranges as ``count`` says or their size suggests; task i's rows come before task i + 1's."""
     if not orders or not isinstance(dtype_of(orders[0]), _RANGE_TYPES):
         return gather(planner, child)
-    kept, result = materialised(planner, child, orders[:1])
-    if count is None and result.total_bytes <= _ONE_TASK_BYTES and not planner.forces_exchanges:
+    if planner.spills and count is None and all(_is_cheap(task) for task in child.tasks):
+        kept, result = child, _sampled(planner, child, orders[0])
+    else:
+        kept, result = materialised(planner, child, orders[:1])
+    if kept is not child and count is None and result.total_bytes <= _ONE_TASK_BYTES and not planner.forces_exchanges:
         everything = result.read_maps(child.output, 0, len(child.tasks) - 1)
         return Fragment((everything,), child.output, result.total_bytes)
-    wanted = count or number_of_partitions(planner, result.total_bytes)
+    wanted = count or number_of_partitions(planner, max(result.total_bytes, kept.bytes))
     boundaries = range(wanted - 1) if result.is_guess else boundaries_of(result, wanted, orders[0].ascending)
     if not len(boundaries):
         return gather(planner, kept)
@@ -62,6 +66,19 @@ def spread_by_range(planner: Planner, child: Fragment, orders: tuple[SortOrder, 
     ranged = run_exchange(planner, kept, exchange)
     spans = groups_of(planner, ranged.bytes) if count is None else _one_each(len(boundaries) + 1)
     return Fragment(tuple([ranged.read(child.output, a, b) for a, b in spans]), child.output, ranged.total_bytes)
+
+
+def _is_cheap(task: operators.Operator) -> bool:
+    """Whether rows may as well be read twice as be kept in between."""
+    return all(isinstance(node, _CHEAP) for node in operators.walk(task))
+
+
+def _sampled(planner: Planner, child: Fragment, order: SortOrder) -> StageResult:
+    """A sample of the leading key, from a look at its columns alone."""
+    needed = references(order.child)
+    columns = tuple([a for a in child.output if a.expr_id in needed])
+    narrow = child.map(lambda task: operators.Project(task, columns), columns)
+    return run_exchange(planner, narrow, Exchange("sample", 1, (order,)))
 
 
 def _one_each(count: int) -> tuple[tuple[int, int], ...]:

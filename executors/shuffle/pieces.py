@@ -13,6 +13,8 @@ from voltray.proto.tasks import PieceSlice
 
 # Large strings, not views: a view array's slices would each store the buffers that they share.
 _COMPACT = pl.CompatLevel.oldest()
+# A spilled partition comes in many small parts, which the engine would take one by one.
+_MANY_FRAMES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Piece:
     table: pa.Table
     first: int
     ends: tuple[int, ...]
+
+    def tables(self, first: int | None, last: int | None) -> list[pa.Table]:
+        """The same as :meth:`rows`, as a spilled piece gives it."""
+        return [self.rows(first, last)]
 
     def rows(self, first: int | None, last: int | None) -> pa.Table:
         """The rows of partitions first to last (both in), or of all, without a copy."""
@@ -41,7 +47,7 @@ def compact_table(frame: pl.DataFrame) -> pa.Table:
 
 def read_pieces(slices: Sequence[PieceSlice], arguments: Sequence[Any]) -> pl.LazyFrame:
     """The rows of several pieces, in order."""
-    tables = [arguments[s.argument].rows(s.first, s.last) for s in slices]
+    tables = [t for s in slices for t in arguments[s.argument].tables(s.first, s.last)]
     filled = [t for t in tables if t.num_rows] or tables[:1]
     frames = [pl.DataFrame(t) for t in filled]
     return _together(frames).lazy()
@@ -51,7 +57,7 @@ def _together(frames: list[pl.DataFrame]) -> pl.DataFrame:
     if len(frames) == 1:
         return frames[0]
     try:
-        return pl.concat(frames, how="vertical", rechunk=False)
+        return pl.concat(frames, how="vertical", rechunk=len(frames) > _MANY_FRAMES)
     except pl.exceptions.SchemaError:
         # A task without rows may have found a narrower type for a buffer.
         return pl.concat(frames, how="vertical_relaxed", rechunk=False)

@@ -49,7 +49,7 @@ def cut(
 
 def sample_of(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> pa.Table | None:
     """Values of the leading sort key, for the choice of a range exchange's boundaries."""
-    if exchange.kind != "keep" or not exchange.keys:
+    if exchange.kind not in ("keep", "sample") or not exchange.keys:
         return None
     order = exchange.keys[0]
     assert isinstance(order, SortOrder)

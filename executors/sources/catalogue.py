@@ -23,6 +23,7 @@ from voltray.executors.sources.base import (
     WriteSpecification,
     source_context,
 )  # fmt: skip
+from voltray.executors.sources.footers import parquet_bytes
 from voltray.executors.sources.metadata import ROW_INDEX, field_names, metadata_value
 from voltray.executors.sources.partitions import internal_value
 from voltray.executors.sources.pruning import prune_files
@@ -56,6 +57,11 @@ def source_of(name: str) -> Source:
     if source is None:
         raise spark_error("DATA_SOURCE_NOT_FOUND", provider=name)
     return source
+
+
+def held_bytes_of(name: str, files: tuple[SourceFile, ...], attributes: tuple[Attribute, ...]) -> int | None:
+    """Bytes that columns of files take in memory, where the files tell without being read."""
+    return parquet_bytes(files, attributes) if lookup_source(name) is parquet.SOURCE else None
 
 
 def infer_schema(
