@@ -131,6 +131,14 @@ def _call(expression: Call, context: EvaluationContext, guard: pl.Expr | None, b
     return function.body(evaluation, *arguments)
 
 
+def _collated(expression: Call, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
+    plain = rewritten(expression)
+    if plain is not None:
+        return _call(plain, context, guard, bound)
+    arguments = [compile_expression(a, context, guard, bound) for a in expression.args]
+    return collated_body(expression.name)(evaluation_of(expression, context, guard, bound), *arguments)
+
+
 def _python_call(expression: PythonCall, context: EvaluationContext, guard: pl.Expr | None, bound: Bindings) -> pl.Expr:
     # Spark runs Python functions over all rows before it looks at what stands around them: no guard.
     return python_column(expression, context, lambda e: compile_expression(e, context, None, bound))

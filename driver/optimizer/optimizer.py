@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from voltray.driver.optimizer.collapse_projects import collapse_projects
+from voltray.driver.optimizer.compare_by_collation_keys import compare_by_collation_keys
 from voltray.driver.optimizer.fold_constants import fold_constants
 from voltray.driver.optimizer.name_input_files import name_input_files
 from voltray.driver.optimizer.plan_python_sources import plan_python_sources
@@ -28,6 +29,7 @@ Rule = Callable[[LogicalPlan, Any], LogicalPlan]
 RULES: tuple[Rule, ...] = (
     rewrite_time_windows,
     rewrite_subqueries,
+    compare_by_collation_keys,
     name_input_files,
     fold_constants,
     collapse_projects,

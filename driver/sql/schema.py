@@ -10,6 +10,7 @@ from functools import lru_cache
 from pyspark.sql.types import _parse_datatype_json_value
 
 from voltray.proto import types as t
+from voltray.proto.collations import string_type
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 
 _TOKEN = re.compile(
@@ -238,7 +239,7 @@ class _Parser:
             name = self.name()
             while self.take("."):
                 name = self.name()
-            return t.StringType(name.upper())
+            return string_type(name)
         return t.STRING
 
     def char(self) -> t.DataType:

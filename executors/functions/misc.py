@@ -24,7 +24,8 @@ from voltray.executors.functions.registry import (
 from voltray.executors.functions.string import constant
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
-from voltray.proto.types import BOOLEAN, LONG, NULL, STRING, DataType, UserDefinedType
+from voltray.proto.collations import string_type
+from voltray.proto.types import BOOLEAN, LONG, NULL, STRING, DataType, NullType, StringType, UserDefinedType
 
 SPARK_VERSION = "4.1.1 c0690c763bafabd08e7079d1137fa0a769a05bae"
 
@@ -156,11 +157,33 @@ def _resolve_reflect(resolution: Any) -> Expression:
 
 # ---- collations and user-defined types ----------------------------------------------------------------------
 def _resolve_collate(resolution: Any) -> Expression:
-    """Texts compare by their bytes here: any other collation is refused rather than ignored."""
+    """The text under a collation of its own: kept as a call, since what is said outright takes precedence."""
     name = constant(resolution.args[1])
-    if not isinstance(name, str) or name.upper() != "UTF8_BINARY":
-        raise resolution.error("UNSUPPORTED_COLLATION.FOR_FUNCTION", collationName=str(name), functionName="collate")
-    return resolution.coerce(0, STRING)  # type: ignore[no-any-return]
+    if not isinstance(resolution.args[1], Literal):
+        raise resolution.error(
+            "NON_FOLDABLE_ARGUMENT", funcName="`collate`", paramName="`collationName`", paramType='"STRING"'
+        )
+    if not isinstance(name, str):
+        raise resolution.error(
+            "UNEXPECTED_INPUT_TYPE", paramIndex="first", functionName="`collate`", requiredType='"STRING"',
+            inputSql='"NULL"', inputType='"VOID"',
+        )  # fmt: skip
+    dtype = string_type(name)
+    argument = resolution.args[0]
+    if not isinstance(dtype_of(argument), (StringType, NullType)):
+        raise resolution.unexpected(0, '"STRING"')
+    if isinstance(dtype_of(argument), NullType):
+        argument = resolution.cast(argument, dtype)
+    return resolution.call((argument, resolution.args[1]), dtype)  # type: ignore[no-any-return]
+
+
+def _collate(evaluation: Evaluation, value: pl.Expr, name: pl.Expr) -> pl.Expr:
+    return value
+
+
+def _collation_name(resolution: Any) -> str:
+    dtype = dtype_of(resolution.args[0])
+    return f"SYSTEM.BUILTIN.{dtype.collation if isinstance(dtype, StringType) else 'UTF8_BINARY'}"
 
 
 def _resolve_unwrap(resolution: Any) -> Expression:
@@ -211,10 +234,9 @@ FUNCTIONS: tuple[Function, ...] = (
         )
         for name in ("java_method", "reflect", "try_reflect")
     ],
-    _fact_of("collation", lambda resolution: "SYSTEM.BUILTIN.UTF8_BINARY"),
+    _fact_of("collation", _collation_name),
     Function(
-        ("collate",), parameters(("expr", STRING_INPUT), ("collation", STRING_INPUT)), STRING, _never_runs,
-        resolve=_resolve_collate,
+        ("collate",), parameters(("expr", ANY), ("collation", ANY)), STRING, _collate, resolve=_resolve_collate,
     ),
     Function(("unwrap_udt",), parameters(("udt", ANY)), STRING, _unwrap, resolve=_resolve_unwrap),
     Function(("input_file_name",), Signature(), STRING, _no_file_name, nullable=never_nullable, foldable=False),
