@@ -34,6 +34,7 @@ TIME_VARIABLE = "VOLTRAY_PYTHON_TASK_SECONDS"
 PYTHON_VARIABLE = "PYSPARK_PYTHON"
 LOGGING_CONF = "spark.sql.pyspark.worker.logging.enabled"
 _SIMPLE_CONF = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled"
+_ENVIRONMENT_PREFIX = "spark.executorEnv."
 _HIDDEN_CONF = "spark.sql.execution.pyspark.udf.hideTraceback.enabled"
 _PYTHON_CONFS = ("spark.sql.execution.pyspark.python", "spark.pyspark.python")
 _WATCH_SECONDS = 0.1
@@ -190,7 +191,9 @@ class WorkerPool:
         if python:
             library = self.starter.submit(_library, folder.path).result()
             try:
-                return self.starter.submit(start_alone, python, library, str(folder.files)).result()
+                alone = self.starter.submit(start_alone, python, library, str(folder.files)).result()
+                self.starter.submit(self.factories.warm_up).result().watch(alone.process.pid)
+                return alone
             except OSError as error:
                 text = f'Cannot run program "{python}": {error.strerror}.'
                 raise spark_error("", ErrorKind.SPARK, message=text) from error
@@ -284,7 +287,13 @@ def _environment(session_id: str, confs: Mapping[str, str], folder: SessionFolde
     def flag(name: str, default: str) -> bool:
         return confs.get(name, default).lower() == "true"
 
+    given = {
+        name.removeprefix(_ENVIRONMENT_PREFIX): value
+        for name, value in confs.items()
+        if name.startswith(_ENVIRONMENT_PREFIX)
+    }
     return {
+        **given,
         "SPARK_SIMPLIFIED_TRACEBACK": "1" if flag(_SIMPLE_CONF, "true") else None,
         "SPARK_HIDE_TRACEBACK": "1" if flag(_HIDDEN_CONF, "false") else None,
         "PYSPARK_SPARK_SESSION_UUID": session_id.rpartition("/")[2] if flag(LOGGING_CONF, "false") else None,

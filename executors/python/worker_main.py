@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import fcntl
 import gc
 import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,8 @@ HERE = str(Path(__file__).resolve().parent)
 sys.path[:] = [p for p in sys.path if p != HERE]
 
 _DIE_WITH_PARENT = 1
+_ADOPT_ORPHANS = 36
+_FOLDERS = "voltray-python-*"
 _LARGEST_REQUEST = 64
 _IMPORTED_AHEAD = (
     "pandas",
@@ -124,17 +129,26 @@ def run_factory(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     gc.collect()
     gc.freeze()
+    # What a worker starts and leaves behind becomes the factory's child, and is ended with the worker.
+    ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1)
+    workers: set[int] = set()
+    alone: dict[int, str] = {}
     control.send(b"ready")
     while True:
         sources: list[Any] = [control, awake]
         ready, _, _ = select.select(sources, [], [])
         if awake in ready:
             os.read(awake, 4096)
-            _tell_of_ended(control)
+            _tell_of_ended(control, workers)
         if control in ready:
             request, descriptors, _, _ = socket.recv_fds(control, _LARGEST_REQUEST, 2)
             if not request:
+                _sweep(alone)
                 return
+            if request != b"fork":
+                pid = int(request)
+                alone[pid] = _start_of(pid)
+                continue
             child = os.fork()
             if child == 0:
                 signal.set_wakeup_fd(-1)
@@ -145,7 +159,8 @@ def run_factory(descriptor: int) -> None:
                 _become_worker(entry, *descriptors)
             for passed in descriptors:
                 os.close(passed)
-            control.send(f"forked {child}".encode())
+            workers.add(child)
+            _send(control, f"forked {child}")
 
 
 def _become_worker(entry: Any, connection: int, output: int) -> None:
@@ -162,21 +177,67 @@ def _become_worker(entry: Any, connection: int, output: int) -> None:
         os._exit(status)
 
 
-def _tell_of_ended(control: socket.socket) -> None:
+def _tell_of_ended(control: socket.socket, workers: set[int]) -> None:
     while True:
         try:
             child, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if not child:
-            return
-        control.send(f"ended {child} {os.waitstatus_to_exitcode(status)}".encode())
+            break
+        if child in workers:
+            workers.discard(child)
+            _send(control, f"ended {child} {os.waitstatus_to_exitcode(status)}")
+    for orphan in set(_children()) - workers:
+        _kill(orphan)
+
+
+def _send(control: socket.socket, text: str) -> None:
+    # Where the executor is gone, the end of its messages says so.
+    with contextlib.suppress(OSError):
+        control.send(text.encode())
+
+
+def _children() -> list[int]:
+    return [int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
+
+
+def _kill(pid: int) -> None:
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def _start_of(pid: int) -> str:
+    """When a process was started, which tells it from a later one of its number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _sweep(alone: dict[int, str]) -> None:
+    """The executor is gone: end all that its workers have started, and remove its folder."""
+    for pid, start in alone.items():
+        if _start_of(pid) in ("", start):
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+    while children := _children():  # grandchildren become children as their parents end
+        for pid in children:
+            _kill(pid)
+        for _ in children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, 0)
+    for base in Path(tempfile.gettempdir()).glob(_FOLDERS):
+        with contextlib.suppress(OSError), (base / "in-use").open("rb+") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(base, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if sys.argv[1] == "factory":
         run_factory(int(sys.argv[2]))
     else:
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         sys.path.insert(0, sys.argv[3])
         run_worker(prepare(), int(sys.argv[2]))

@@ -27,6 +27,7 @@ MOST_OUTPUT_LINES = 200
 _LONGEST_LINE = 1 << 16
 _BUFFER = 1 << 20
 _REQUEST = b"fork"
+_END_SECONDS = 3.0
 _ENVIRONMENT = {
     "PYTHONUNBUFFERED": "YES",
     "POLARS_MAX_THREADS": "1",
@@ -207,8 +208,17 @@ class Factory:
             return None
         return _worker(process, ours, readable)
 
+    def watch(self, pid: int) -> None:
+        """Have a worker that was started alone, and all in its process group, end with the executor."""
+        with self._lock, contextlib.suppress(OSError):
+            self._control.send(str(pid).encode())
+
     def end(self) -> None:
-        """End the factory; its workers end with it."""
+        """End the factory; its workers, and what they have started, end with it."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
