@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.identifiers import quoted
-from voltray.proto.expressions import Alias, to_attribute
+from voltray.proto.expressions import Alias, Attribute, to_attribute
 from voltray.proto.failures import QueryContext
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ class LateralAliases:
     __slots__ = ("aliases", "used")
 
     def __init__(self) -> None:
-        self.aliases: dict[str, list[Alias]] = {}
+        self.aliases: dict[str, list[Alias | Attribute]] = {}
         self.used = False
 
-    def add(self, alias: Alias) -> None:
+    def add(self, alias: Alias | Attribute) -> None:
         """Make an item known to those behind it."""
         self.aliases.setdefault(alias.name.lower(), []).append(alias)
 
@@ -43,12 +43,26 @@ class LateralAliases:
             raise analysis_error(
                 "AMBIGUOUS_LATERAL_COLUMN_ALIAS", origin, name=quoted(parts), n=len(found)
             )
-        self.used = True
         alias = found[0]
+        if isinstance(alias, Attribute):  # a generator's column, which stands below the select list
+            return self._of_generator(alias, parts, resolver, origin)
+        self.used = True
         typed = Typed(to_attribute(alias), f"lateralAliasReference({alias.name})", alias.name)
         for part in parts[1:]:
             typed = extract_field(typed, part, resolver, origin)
         return typed if len(parts) == 1 else Typed(typed.expression, typed.name, parts[-1])
+
+
+    @staticmethod
+    def _of_generator(
+        column: Attribute, parts: tuple[str, ...], resolver: ExpressionResolver, origin: QueryContext | None
+    ) -> Typed:
+        from voltray.driver.analysis.expressions.extract import extract_field
+
+        typed = Typed(column, column.name, column.name)
+        for part in parts[1:]:
+            typed = extract_field(typed, part, resolver, origin)
+        return typed
 
 
 class GroupAliases(LateralAliases):
@@ -72,6 +86,8 @@ class GroupAliases(LateralAliases):
             found = [a for a in found if a.name == parts[0]]
         if not found or len(parts) > 1:
             return None
+        if isinstance(found[0], Attribute):
+            return Typed(found[0], found[0].name, found[0].name)
         if has_aggregate(found[0]):
             raise analysis_error("GROUP_BY_AGGREGATE", origin, sqlExpr=parts[0])
         return Typed(found[0].child, found[0].name, found[0].name)

@@ -57,7 +57,10 @@ def select_items(
         items.extend(made)
         if aliases is not None:
             for item in made:
-                if isinstance(item, Alias) and not _is_variable(expression, item):
+                if isinstance(item, Generated):
+                    for column in item.attributes:
+                        aliases.add(column)
+                elif isinstance(item, Alias) and not _is_variable(expression, item):
                     aliases.add(item)
     return tuple(items), aliases is not None and aliases.used
 

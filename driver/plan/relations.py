@@ -64,6 +64,14 @@ class OneRow(Relation):
 
 
 @dataclass(frozen=True, slots=True)
+class InlineTable(Relation):
+    """``VALUES``: a union of one projection a row; ``names`` are the columns that its alias gives."""
+
+    child: Relation
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NamedTable(Relation):
     """A table or view by name; ``options`` are read options."""
 

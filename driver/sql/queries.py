@@ -283,12 +283,20 @@ def _lateral_view(node: exp.Lateral, child: r.Relation, text: SqlText) -> r.Rela
 
 
 def _values(node: exp.Values, text: SqlText) -> r.Relation:
-    rows = [x.expressions if isinstance(x, exp.Tuple) else [x] for x in node.expressions]
+    rows = [x.expressions if _is_row(x) else [x] for x in node.expressions]
     parts: list[r.Relation] = []
     for row in rows:
         cells = [u.UnresolvedAlias(e.convert(cell, text), (f"col{i}",)) for i, cell in enumerate(row, start=1)]
         parts.append(r.Project(r.OneRow(), tuple(cells)))
-    return _decorated(node, _balanced_union(parts), text)
+    alias = node.args.get("alias")
+    names = tuple([c.name for c in alias.args.get("columns") or []]) if alias is not None else ()
+    table = r.InlineTable(_balanced_union(parts), names, origin=text.origin(node))
+    return _decorated(node, table, text)
+
+
+def _is_row(node: exp.Expression) -> bool:
+    """``(a, b)`` or ``struct(a, b)``."""
+    return isinstance(node, exp.Tuple) or (isinstance(node, exp.Anonymous) and str(node.this).lower() == "struct")
 
 
 def _balanced_union(parts: list[r.Relation]) -> r.Relation:

@@ -8,11 +8,13 @@ from voltray.driver.analysis.aggregation import aggregate_sql, having
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, shown_type
 from voltray.driver.analysis.functions import contains_aggregate
+from voltray.driver.analysis.mentions import mentions, refuse_generators
 from voltray.driver.analysis.projection import exposed_for, has_window
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.analysis.scope import Resolved, same_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
+from voltray.driver.plan.expressions import UnresolvedWindow
 from voltray.proto.expressions import Attribute, Expression
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import BOOLEAN, BooleanType, NullType
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
 
 def resolve_filter(relation: r.Filter, analysis: Analysis) -> Resolved:
     """Rows for which a condition holds; it may use columns that the select list below left out."""
+    if relation.is_having and mentions(relation.condition, UnresolvedWindow):
+        raise analysis_error("_LEGACY_ERROR_TEMP_1034", relation.origin, clauseName="HAVING")
     child = analysis.relation(_selected(relation, analysis))
     if child.scope.aggregate is not None:
         return having(child, relation.condition, analysis, relation.origin, relation.is_having)
+    refuse_generators(relation.condition, "Filter", analysis)
     typed = analysis.over(child.scope, missing=child.scope.inner is not None).resolve(relation.condition)
     if has_window(typed.expression):
         raise invalid_where(typed, relation.origin)

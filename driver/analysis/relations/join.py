@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, shown_type
-from voltray.driver.analysis.functions import apply_function, contains_aggregate
+from voltray.driver.analysis.functions import apply_function, contains_aggregate, find_function
 from voltray.driver.analysis.projection import exposed_for
 from voltray.driver.analysis.python_conditions import check_python_condition
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
@@ -15,7 +15,7 @@ from voltray.driver.analysis.scope import PlanIndex, Resolved, Scope, merged_pla
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quote
-from voltray.proto.expressions import Alias, Attribute, Expression, new_id, to_attribute
+from voltray.proto.expressions import Alias, Attribute, Call, Expression, new_id, to_attribute, walk
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import BOOLEAN, BooleanType, NullType, StringType
 
@@ -87,7 +87,9 @@ def _conditional_join(
     condition: Expression | None = None
     if relation.condition is not None:
         resolver = ExpressionResolver(analysis, both)
-        condition = join_condition(resolver.resolve(relation.condition), analysis, relation.origin)
+        typed = resolver.resolve(relation.condition)
+        condition = join_condition(typed, analysis, relation.origin)
+        _refuse_chance(typed, relation.origin)
         check_python_condition(condition, kind, left.scope.attributes, right.scope.attributes, relation.origin)
     left_plan, right_plan = left.plan, right.plan
     if condition is not None:
@@ -149,6 +151,14 @@ def join_condition(typed: Typed, analysis: Analysis, origin: QueryContext | None
     )  # fmt: skip
 
 
+def _refuse_chance(typed: Typed, origin: QueryContext | None) -> None:
+    """A join's condition gives the same answer each time it is asked."""
+    for part in walk(typed.expression):
+        entry = find_function(part.name) if isinstance(part, Call) else None
+        if entry is not None and not entry.deterministic:
+            raise analysis_error("INVALID_NON_DETERMINISTIC_EXPRESSIONS", origin, sqlExprs=f'"{typed.text}"')
+
+
 # ---- by names ------------------------------------------------------------------------------------------
 def _natural_names(left: Resolved, right: Resolved, analysis: Analysis) -> tuple[str, ...]:
     sensitive = analysis.environment.case_sensitive
@@ -190,8 +200,6 @@ def _using_join(
     condition = _equal_pairs(pairs, resolver)
     join = logical.Join(left.plan, right.plan, kind, condition, hint)
     scope = joined_scope(kind, left.scope, right.scope)
-    if kind in ("left_semi", "left_anti"):
-        return Resolved(join, scope)
     return _using_output(join, scope, pairs, kind, left, right, resolver)
 
 
@@ -218,7 +226,7 @@ def _using_output(
 ) -> Resolved:
     by_id = {a.expr_id: a for a in scope.attributes}
     left_keys = [by_id[a.expr_id] for a, _ in pairs]
-    right_keys = [by_id[b.expr_id] for _, b in pairs]
+    right_keys = [by_id[b.expr_id] for _, b in pairs if b.expr_id in by_id]
     keys = {a.expr_id for a in (*left_keys, *right_keys)}
     rest = tuple([a for a in scope.attributes if a.expr_id not in keys])
     if kind == "right":

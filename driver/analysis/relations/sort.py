@@ -10,6 +10,7 @@ from voltray.driver.analysis.environment_flags import flag
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.sort_order import sort_key
 from voltray.driver.analysis.functions import contains_aggregate
+from voltray.driver.analysis.mentions import refuse_generators
 from voltray.driver.analysis.over_select import OverSelect
 from voltray.driver.analysis.projection import exposed_for, has_window, outer_references, with_windows
 from voltray.driver.analysis.relations.filter import trimmed
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 def resolve_sort(relation: r.Sort, analysis: Analysis) -> Resolved:
     """Rows in order, of the whole or within partitions."""
     refuse_sql_functions("Sort", relation.orders, analysis.environment)
+    for order in relation.orders:
+        refuse_generators(order, "Sort", analysis)
     child = analysis.relation(relation.child)
     written = _unfolded(relation, child, analysis)
     if child.scope.aggregate is not None and child.scope.aggregate.is_direct:

@@ -170,7 +170,7 @@ def _with_defaults(session: Session, query: r.Relation, targets: Sequence[Struct
         left, right = (_with_defaults(session, side, targets) for side in (query.left, query.right))
         same = left is query.left and right is query.right
         return query if same else replace(query, left=left, right=right)
-    if isinstance(query, r.SubqueryAlias):
+    if isinstance(query, r.SubqueryAlias | r.InlineTable):
         child = _with_defaults(session, query.child, targets)
         return query if child is query.child else replace(query, child=child)
     if not isinstance(query, r.Project):
