@@ -105,63 +105,70 @@ def test_tokens_of_a_file_name_the_user_and_change_with_it(
     monkeypatch.setattr("voltray.driver.connect.security.watched_file.LOOK_SECONDS", 0)
     path = tokens_file(tmp_path)
     unauthenticated = grpc.StatusCode.UNAUTHENTICATED
-    with caplog.at_level(logging.DEBUG), serving(tmp_path, auth_tokens=path) as server:
-        with grpc.insecure_channel(server.address) as channel:
-            assert user_of(channel, server, bearer("ada-token")) == "ada"
-            assert user_of(channel, server, bearer("bob-token")) == "bob"
-            assert refusal_of(channel, []) == (unauthenticated, "This server asks for a token.")
-            assert refusal_of(channel, bearer("wrong")) == (unauthenticated, "The token is not known.")
-            assert refusal_of(channel, bearer(digest_of("bob-token")))[0] == unauthenticated
-            assert refusal_of(channel, bearer("old-token")) == (unauthenticated, "The token has expired.")
-            assert refusal_of(channel, [("authorization", "Basic ada-token")])[0] == unauthenticated
-            assert refusal_of(channel, 2 * bearer("ada-token"))[0] == unauthenticated
-            tokens_file(tmp_path, '[[tokens]]\ntoken = "new-token"\nuser = "eve"\n')
-            assert user_of(channel, server, bearer("new-token")) == "eve"
-            assert refusal_of(channel, bearer("ada-token"))[0] == unauthenticated
-            tokens_file(tmp_path, "[[tokens]]\nnonsense = 1\n")
-            assert user_of(channel, server, bearer("new-token")) == "eve"
+    with (
+        caplog.at_level(logging.DEBUG),
+        serving(tmp_path, auth_tokens=path) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        assert user_of(channel, server, bearer("ada-token")) == "ada"
+        assert user_of(channel, server, bearer("bob-token")) == "bob"
+        assert refusal_of(channel, []) == (unauthenticated, "This server asks for a token.")
+        assert refusal_of(channel, bearer("wrong")) == (unauthenticated, "The token is not known.")
+        assert refusal_of(channel, bearer(digest_of("bob-token")))[0] == unauthenticated
+        assert refusal_of(channel, bearer("old-token")) == (unauthenticated, "The token has expired.")
+        assert refusal_of(channel, [("authorization", "Basic ada-token")])[0] == unauthenticated
+        assert refusal_of(channel, 2 * bearer("ada-token"))[0] == unauthenticated
+        tokens_file(tmp_path, '[[tokens]]\ntoken = "new-token"\nuser = "eve"\n')
+        assert user_of(channel, server, bearer("new-token")) == "eve"
+        assert refusal_of(channel, bearer("ada-token"))[0] == unauthenticated
+        tokens_file(tmp_path, "[[tokens]]\nnonsense = 1\n")
+        assert user_of(channel, server, bearer("new-token")) == "eve"
     assert "what it said before stays in force" in caplog.text
     assert not [t for t in ("ada-token", "bob-token", "new-token", "wrong") if t in caplog.text]
 
 
 def test_every_call_asks_who_comes(tmp_path: Path):
-    with serving(tmp_path, auth_tokens=tokens_file(tmp_path)) as server:
-        with grpc.insecure_channel(server.address) as channel:
-            names = [
-                f"/spark.connect.SparkConnectService/{n}" for n in (*UNARY, *STREAMED_RESPONSES, *STREAMED_REQUESTS)
-            ]
-            names += ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
-            names += ["/voltray.Tokens/Mint", "/spark.connect.SparkConnectService/GetStatus", "/no.Such/Method", "/"]
-            for name in names:
-                for metadata in ([], bearer("wrong"), [("x-forwarded-user", "ada")]):
-                    with pytest.raises(grpc.RpcError) as caught:
-                        list(channel.stream_stream(name)(iter([b"\x0a\x01"]), metadata=metadata, timeout=10))
-                    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED, name
-            with pytest.raises(grpc.RpcError) as caught:
-                channel.unary_unary("/no.Such/Method")(b"", metadata=bearer("ada-token"))
-            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    with (
+        serving(tmp_path, auth_tokens=tokens_file(tmp_path)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        names = [f"/spark.connect.SparkConnectService/{n}" for n in (*UNARY, *STREAMED_RESPONSES, *STREAMED_REQUESTS)]
+        names += ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
+        names += ["/voltray.Tokens/Mint", "/spark.connect.SparkConnectService/GetStatus", "/no.Such/Method", "/"]
+        for name in names:
+            for metadata in ([], bearer("wrong"), [("x-forwarded-user", "ada")]):
+                with pytest.raises(grpc.RpcError) as caught:
+                    list(channel.stream_stream(name)(iter([b"\x0a\x01"]), metadata=metadata, timeout=10))
+                assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED, name
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/no.Such/Method")(b"", metadata=bearer("ada-token"))
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_large_request_is_not_read_from_strangers(tmp_path: Path):
-    with serving(tmp_path, auth_tokens=tokens_file(tmp_path)) as server:
-        with grpc.insecure_channel(server.address, [("grpc.max_send_message_length", -1)]) as channel:
-            call = channel.unary_unary("/spark.connect.SparkConnectService/Config")
-            with pytest.raises(grpc.RpcError) as caught:
-                call(b"x" * (64 << 20), timeout=20)
-            assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    with (
+        serving(tmp_path, auth_tokens=tokens_file(tmp_path)) as server,
+        grpc.insecure_channel(server.address, [("grpc.max_send_message_length", -1)]) as channel,
+    ):
+        call = channel.unary_unary("/spark.connect.SparkConnectService/Config")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(b"x" * (64 << 20), timeout=20)
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_health_and_reflection(tmp_path: Path):
-    with serving(tmp_path, auth_tokens=tokens_file(tmp_path)) as server:
-        with grpc.insecure_channel(server.address) as channel:
-            health = health_pb2_grpc.HealthStub(channel)
-            for service in ("", "spark.connect.SparkConnectService"):
-                answer = health.Check(health_pb2.HealthCheckRequest(service=service), metadata=bearer("ada-token"))
-                assert answer.status == answer.SERVING
-            asked = reflection_pb2.ServerReflectionRequest(list_services="")
-            stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-            (told,) = stub.ServerReflectionInfo(iter([asked]), metadata=bearer("ada-token"))
-            assert "spark.connect.SparkConnectService" in [s.name for s in told.list_services_response.service]
+    with (
+        serving(tmp_path, auth_tokens=tokens_file(tmp_path)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "spark.connect.SparkConnectService"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service), metadata=bearer("ada-token"))
+            assert answer.status == answer.SERVING
+        asked = reflection_pb2.ServerReflectionRequest(list_services="")
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        (told,) = stub.ServerReflectionInfo(iter([asked]), metadata=bearer("ada-token"))
+        assert "spark.connect.SparkConnectService" in [s.name for s in told.list_services_response.service]
 
 
 def test_a_port_for_probes_serves_health_alone(tmp_path: Path):
@@ -170,11 +177,11 @@ def test_a_port_for_probes_serves_health_alone(tmp_path: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with serving(tmp_path, auth_tokens=tokens_file(tmp_path), health_port=port):
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-            assert answer.status == answer.SERVING
-            assert refusal_of(channel, bearer("ada-token"))[0] == grpc.StatusCode.UNIMPLEMENTED
+    served = serving(tmp_path, auth_tokens=tokens_file(tmp_path), health_port=port)
+    with served, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == answer.SERVING
+        assert refusal_of(channel, bearer("ada-token"))[0] == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_service_mints_tokens_for_its_users(tmp_path: Path):
@@ -184,30 +191,32 @@ def test_a_service_mints_tokens_for_its_users(tmp_path: Path):
         call = channel.unary_unary("/voltray.Tokens/Mint", Struct.SerializeToString, Struct.FromString)
         return dict(call(request, metadata=bearer(token)))
 
-    with serving(tmp_path, auth_tokens=tokens_file(tmp_path), auth_mint_seconds=60) as server:
-        with grpc.insecure_channel(server.address) as channel:
-            minted = mint(channel, "hub-token", user="carol", groups=["analysts"], seconds=10_000)
-            assert user_of(channel, server, bearer(minted["token"])) == "carol"
-            assert time.time() < minted["expires"] <= time.time() + 60
-            brief = mint(channel, "hub-token", user="carol", seconds=1)
-            time.sleep(1.5)
-            assert refusal_of(channel, bearer(brief["token"]))[1] == "The token has expired."
-            for token in ("ada-token", minted["token"]):
-                with pytest.raises(grpc.RpcError) as caught:
-                    mint(channel, token, user="carol")
-                assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
-            for fields in (
-                {},
-                {"user": ""},
-                {"user": "a\nb"},
-                {"user": "a", "groups": [1]},
-                {"user": "a", "seconds": -1},
-            ):
-                with pytest.raises(grpc.RpcError) as caught:
-                    mint(channel, "hub-token", **fields)
-                assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-            forged = jwt.encode({"iss": "voltray", "aud": "voltray", "sub": "ada", "exp": time.time() + 9}, "x" * 32)
-            assert refusal_of(channel, bearer(forged))[0] == grpc.StatusCode.UNAUTHENTICATED
+    with (
+        serving(tmp_path, auth_tokens=tokens_file(tmp_path), auth_mint_seconds=60) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        minted = mint(channel, "hub-token", user="carol", groups=["analysts"], seconds=10_000)
+        assert user_of(channel, server, bearer(minted["token"])) == "carol"
+        assert time.time() < minted["expires"] <= time.time() + 60
+        brief = mint(channel, "hub-token", user="carol", seconds=1)
+        time.sleep(1.5)
+        assert refusal_of(channel, bearer(brief["token"]))[1] == "The token has expired."
+        for token in ("ada-token", minted["token"]):
+            with pytest.raises(grpc.RpcError) as caught:
+                mint(channel, token, user="carol")
+            assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
+        for fields in (
+            {},
+            {"user": ""},
+            {"user": "a\nb"},
+            {"user": "a", "groups": [1]},
+            {"user": "a", "seconds": -1},
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                mint(channel, "hub-token", **fields)
+            assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        forged = jwt.encode({"iss": "voltray", "aud": "voltray", "sub": "ada", "exp": time.time() + 9}, "x" * 32)
+        assert refusal_of(channel, bearer(forged))[0] == grpc.StatusCode.UNAUTHENTICATED
 
 
 def signed_by_text(token: str, text: str) -> str:
@@ -238,33 +247,35 @@ def test_json_web_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     write("one")
     rules = {"auth_jwt_issuer": "https://id", "auth_jwt_audience": "voltray", "auth_jwt_user_claim": "email"}
-    with serving(tmp_path, auth_jwt_keys=keys, auth_jwt_groups_claim="roles", **rules) as server:
-        with grpc.insecure_channel(server.address) as channel:
-            good = token()
-            assert user_of(channel, server, bearer(good)) == "ada@x.org"
-            assert user_of(channel, server, bearer(good)) == "ada@x.org"
-            assert server._sessions.all()[0].groups == {"a"}
-            bad = {
-                "issuer": token(iss="https://other"),
-                "audience": token(aud="other"),
-                "expired": token(exp=time.time() - 5),
-                "forever": token(exp=None),
-                "not yet": token(nbf=time.time() + 50),
-                "nobody": token(email=None),
-                "number": token(email=7),
-                "algorithm": token(algorithm="RS512"),
-                "unknown key": token(second, "ES256", "two"),
-                "other key": token(rsa.generate_private_key(65537, 2048)),
-                "none": jwt.encode({"iss": "https://id", "aud": "voltray", "email": "ada"}, None, algorithm="none"),
-                "confusion": signed_by_text(good, json.dumps(public["one"])),
-                "cut": good[:-5],
-                "changed": good.split(".")[0] + "." + token(email="eve").split(".")[1] + "." + good.split(".")[2],
-            }
-            for name, text in bad.items():
-                assert refusal_of(channel, bearer(text))[0] == grpc.StatusCode.UNAUTHENTICATED, name
-            write("two")
-            assert user_of(channel, server, bearer(token(second, "ES256", "two"))) == "ada@x.org"
-            assert refusal_of(channel, bearer(good))[0] == grpc.StatusCode.UNAUTHENTICATED
+    with (
+        serving(tmp_path, auth_jwt_keys=keys, auth_jwt_groups_claim="roles", **rules) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        good = token()
+        assert user_of(channel, server, bearer(good)) == "ada@x.org"
+        assert user_of(channel, server, bearer(good)) == "ada@x.org"
+        assert server._sessions.all()[0].groups == {"a"}
+        bad = {
+            "issuer": token(iss="https://other"),
+            "audience": token(aud="other"),
+            "expired": token(exp=time.time() - 5),
+            "forever": token(exp=None),
+            "not yet": token(nbf=time.time() + 50),
+            "nobody": token(email=None),
+            "number": token(email=7),
+            "algorithm": token(algorithm="RS512"),
+            "unknown key": token(second, "ES256", "two"),
+            "other key": token(rsa.generate_private_key(65537, 2048)),
+            "none": jwt.encode({"iss": "https://id", "aud": "voltray", "email": "ada"}, None, algorithm="none"),
+            "confusion": signed_by_text(good, json.dumps(public["one"])),
+            "cut": good[:-5],
+            "changed": good.split(".")[0] + "." + token(email="eve").split(".")[1] + "." + good.split(".")[2],
+        }
+        for name, text in bad.items():
+            assert refusal_of(channel, bearer(text))[0] == grpc.StatusCode.UNAUTHENTICATED, name
+        write("two")
+        assert user_of(channel, server, bearer(token(second, "ES256", "two"))) == "ada@x.org"
+        assert refusal_of(channel, bearer(good))[0] == grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_keys_behind_a_url_are_fetched_anew_but_not_for_everyone(monkeypatch: pytest.MonkeyPatch):
@@ -300,15 +311,19 @@ def test_keys_behind_a_url_are_fetched_anew_but_not_for_everyone(monkeypatch: py
 def test_a_header_is_believed_from_trusted_peers_alone(tmp_path: Path):
     named = [("x-user", "ada"), ("x-groups", "a, b")]
     settings = {"auth_proxy_header": "X-User", "auth_proxy_groups_header": "x-groups"}
-    with serving(tmp_path, **settings, auth_proxy_peers="10.0.0.0/8, 127.0.0.1") as server:
-        with grpc.insecure_channel(server.address) as channel:
-            assert user_of(channel, server, [*named, ("authorization", "Bearer of the proxy")]) == "ada"
-            assert server._sessions.all()[0].groups == {"a", "b"}
-            assert refusal_of(channel, [])[0] == grpc.StatusCode.UNAUTHENTICATED
-            assert refusal_of(channel, [*named, ("x-user", "root")])[0] == grpc.StatusCode.UNAUTHENTICATED
-    with serving(tmp_path, **settings, auth_proxy_peers="10.0.0.0/8") as server:
-        with grpc.insecure_channel(server.address) as channel:
-            assert refusal_of(channel, named)[0] == grpc.StatusCode.UNAUTHENTICATED
+    with (
+        serving(tmp_path, **settings, auth_proxy_peers="10.0.0.0/8, 127.0.0.1") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        assert user_of(channel, server, [*named, ("authorization", "Bearer of the proxy")]) == "ada"
+        assert server._sessions.all()[0].groups == {"a", "b"}
+        assert refusal_of(channel, [])[0] == grpc.StatusCode.UNAUTHENTICATED
+        assert refusal_of(channel, [*named, ("x-user", "root")])[0] == grpc.StatusCode.UNAUTHENTICATED
+    with (
+        serving(tmp_path, **settings, auth_proxy_peers="10.0.0.0/8") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        assert refusal_of(channel, named)[0] == grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_certificates_of_clients_and_renewal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -349,7 +364,12 @@ def test_stock_clients_bring_tokens_over_tls(tmp_path: Path):
     authority = Authority(tmp_path)
     certificate, key = authority.issue("server", "server")
     tls = {"tls_certificate": certificate, "tls_key": key}
-    program = "import sys; from pyspark.sql.connect.session import SparkSession as S; s = S.builder.remote(sys.argv[1]).create(); print(s.version, s.client._user_id)"
+    program = """
+import sys
+from pyspark.sql.connect.session import SparkSession
+session = SparkSession.builder.remote(sys.argv[1]).create()
+print(session.version, session.client._user_id)
+"""
     with serving(tmp_path, auth_tokens=tokens_file(tmp_path), **tls) as server:
         url = f"sc://localhost:{server.port}/;use_ssl=true;token=ada-token;user_id=mallory"
         environment = {**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(authority.path)}
@@ -367,7 +387,7 @@ def test_stock_clients_bring_tokens_to_this_machine_without_tls(tmp_path: Path):
         assert own.version == "4.1.1"
         elsewhere = server._sessions.all()[0].connect_url.replace(own.session_id, str(uuid.uuid4()))
         with pytest.raises(Exception, match="The token is for another session"):
-            SparkSession.builder.remote(elsewhere).create().version  # noqa: B018
+            SparkSession.builder.remote(elsewhere).create().version
         session.stop()
 
 
