@@ -40,7 +40,7 @@ def _perform(session: Session, operation: Operation) -> None:
         send_result(session, operation, session.analyze_message(content))
     else:
         perform_command(session, operation, content)
-    send_accumulators(operation, session.backend.scheduler.take_accumulators(operation.operation_id))
+    send_accumulators(operation, session.backend.scheduler.take_accumulators(operation.work_id))
 
 
 def send_result(session: Session, operation: Operation, plan: LogicalPlan) -> None:

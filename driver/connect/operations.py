@@ -50,6 +50,11 @@ class Operation:
         self._run: QueryRun | None = None
         self._canceled: str | None = None
 
+    @property
+    def work_id(self) -> str:
+        """Under what its work is known to the scheduler: clients choose operations' ids, and two may choose one."""
+        return f"{self.operation_id}.{self.server_side_session_id[:8]}"
+
     def perform(self, body: Callable[[Operation], None]) -> None:
         """Run the operation to its end; its failure, too, goes to the client through the buffer."""
         try:

@@ -296,7 +296,7 @@ class Session:
         optimized = self.optimize(plan, operation)
         operation.check_canceled()
         run = self.backend.scheduler.execute(
-            optimized, self.evaluation_context(), operation_id=operation.operation_id, user=self.user
+            optimized, self.evaluation_context(), operation_id=operation.work_id, user=self.user
         )
         operation.follow(run)
         return run
@@ -306,13 +306,13 @@ class Session:
         scheduler = self.backend.scheduler
         optimized = self.optimize(plan, operation)
         operation.check_canceled()
-        work = Work(scheduler, operation.operation_id)
+        work = Work(scheduler, operation.work_id)
         operation.follow(work)
         reports: Iterable[Any] = scheduler.write(
             optimized,
             self.evaluation_context(),
             specification,
-            operation_id=operation.operation_id,
+            operation_id=operation.work_id,
             on_observed=work.observe,
         )
         return reports, work
@@ -329,8 +329,8 @@ class Session:
         if operation is None:
             scheduler.cache(optimized, context, cache_id)
             return
-        operation.follow(Work(scheduler, operation.operation_id))
-        scheduler.cache(optimized, context, cache_id, operation_id=operation.operation_id)
+        operation.follow(Work(scheduler, operation.work_id))
+        scheduler.cache(optimized, context, cache_id, operation_id=operation.work_id)
 
     @property
     def executors_id(self) -> str:

@@ -68,7 +68,7 @@ def _messages(session: Session, operation: Operation, rows: LogicalPlan) -> tupl
     scheduler: Any = session.backend.scheduler
     optimized = session.optimize(rows, operation)
     operation.check_canceled()
-    operation.follow(Work(scheduler, operation.operation_id))
-    table = scheduler.collect(optimized, session.evaluation_context(), operation_id=operation.operation_id)
+    operation.follow(Work(scheduler, operation.work_id))
+    table = scheduler.collect(optimized, session.evaluation_context(), operation_id=operation.work_id)
     operation.check_canceled()
     return tuple(table.column(0).to_pylist())

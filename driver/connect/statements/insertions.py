@@ -221,7 +221,7 @@ def run_write(session: Session, operation: Operation, planned: PlannedWrite) -> 
             session.optimize(planned.plan),
             session.evaluation_context(),
             planned.specification,
-            operation_id=operation.operation_id,
+            operation_id=operation.work_id,
         )
         operation.check_canceled()
         planned.commit(reports)
