@@ -240,6 +240,19 @@ class Settings:
     health_port: int = _setting(
         0, parse_port, "Port of the health service alone, for probes without a token; 0 opens none."
     )
+    limits: str = _setting(
+        "", parse_text, "TOML file of limits of users and groups (docs/many-users.md); read anew when changed.", "none"
+    )
+    running_queries: int = _setting(
+        500, parse_count, "Queries of all users that run at a time; more wait in a queue; 0 sets no limit."
+    )
+    queued_queries: int = _setting(1000, parse_count, "Queries of all users that may wait; more are refused.")
+    user_running_queries: int = _setting(
+        0, parse_count, "Queries of one user that run at a time, where the limits file says nothing; 0 sets no limit."
+    )
+    user_queue_seconds: float = _setting(
+        600.0, parse_seconds, "Seconds that a query may wait, where the limits file says nothing; 0 sets no limit."
+    )
     log_level: str = _setting("info", parse_log_level, f"One of {', '.join(LOG_LEVELS)}.")
     graceful_stop_seconds: float = _setting(
         10.0, parse_seconds, "Seconds that running queries get to finish when the server stops."

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from voltray.driver.connect.limits import admission_of, limits_of
 from voltray.driver.connect.security.security import Security
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.driver.plan.relations import Relation
+    from voltray.driver.scheduler.limits import UserLimits
     from voltray.driver.scheduler.query import QueryScheduler
     from voltray.driver.settings import Settings
     from voltray.proto.expressions import Expression
@@ -34,12 +36,21 @@ class Backend:
     """The parts behind the service. ``stop_parts`` ends what was started for it."""
 
     def __init__(
-        self, settings: Settings, scheduler: QueryScheduler, catalog: SharedCatalog, stop_parts: Callable[[], None]
+        self,
+        settings: Settings,
+        scheduler: QueryScheduler,
+        catalog: SharedCatalog,
+        stop_parts: Callable[[], None],
+        limits: UserLimits | None = None,
     ) -> None:
         self.settings = settings
         self.scheduler = scheduler
         self.shared_catalog = catalog
         self.server_confs = server_confs(settings)
+        self.limits = limits or limits_of(settings)
+        """What users may take."""
+        self.admission = admission_of(settings)
+        """The queue before the scheduler."""
         self._stop_parts = stop_parts
         self.port = settings.port
         """Where the server listens; once it is bound, the port that it got."""
@@ -115,6 +126,7 @@ def start_backend(settings: Settings) -> Backend:
 
     for name in _LOADED_AT_START:
         importlib.import_module(name)
+    limits = limits_of(settings)
     catalog = open_shared_catalog(settings.catalog_path, settings.warehouse_dir)
     cluster = start_cluster(settings)
 
@@ -122,4 +134,4 @@ def start_backend(settings: Settings) -> Backend:
         cluster.stop()
         catalog.close()
 
-    return Backend(settings, Scheduler(cluster, settings), catalog, stop_parts)
+    return Backend(settings, Scheduler(cluster, settings, limits), catalog, stop_parts, limits)

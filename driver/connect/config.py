@@ -99,9 +99,9 @@ class SessionConf:
         self._values = dict(values or {})
         self._lock = threading.Lock()
 
-    def copy(self) -> SessionConf:
+    def copy(self, server: Mapping[str, str] | None = None) -> SessionConf:
         """The same confs, to go ways of their own from here (CloneSession)."""
-        return SessionConf(self._server, self._values)
+        return SessionConf(self._server if server is None else server, self._values)
 
     def value(self, key: str) -> str | None:
         """A conf's value, its default, or None."""

@@ -14,6 +14,7 @@ from voltray.driver.connect.operations import Operation
 from voltray.driver.connect.plans import content_of
 from voltray.driver.connect.progress import progress_response
 from voltray.driver.plan.logical import schema_of
+from voltray.driver.scheduler.admission import result_too_large
 
 if TYPE_CHECKING:
     from voltray.driver.connect.session import Session
@@ -48,8 +49,13 @@ def send_result(session: Session, operation: Operation, plan: LogicalPlan) -> No
     run = session.execute(plan, operation)
     # The schema rides on the first response: one message less for a small result.
     head = Response(schema=data_type_to_message(schema_of(plan)))
-    row = 0
+    row, size, share = 0, 0, session.share
+    most = share.limits.result_size
     for batch in run.batches():
+        size += len(batch.data)
+        if most is not None and size > most:
+            run.cancel()
+            raise result_too_large(share, size)
         for field in _batch_fields(batch, row, operation.chunking):
             operation.respond(head, field)
             head = Response()

@@ -14,14 +14,18 @@ from pyspark.sql.connect.proto import base_pb2
 from voltray.driver.connect.errors import failure_of, invalid_handle
 from voltray.driver.connect.progress import progress_response
 from voltray.driver.connect.responses import Entry, Released, ResponseBuffer, Signal
-from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
 
 if TYPE_CHECKING:
+    from voltray.driver.scheduler.admission import Admission
+    from voltray.driver.scheduler.limits import Share
     from voltray.driver.scheduler.query import QueryRun
 
 Response = base_pb2.ExecutePlanResponse
 KEPT_ABANDONED = 10_000
 _LOOK_SECONDS = 5.0
+# Clients whose connection broke come back at once; the place in a queue of one that does not is another's.
+_ABANDONED_SECONDS = 15.0
 
 
 class Operation:
@@ -49,6 +53,8 @@ class Operation:
         self._lock = threading.Lock()
         self._run: QueryRun | None = None
         self._canceled: str | None = None
+        self._stopped: SparkError | None = None
+        self._leave: Callable[[], None] | None = None
 
     @property
     def work_id(self) -> str:
@@ -68,6 +74,8 @@ class Operation:
             self.buffer.fail(failure_of(self._cancellation() or failure))
         finally:
             self._run = None
+            if self._leave is not None:
+                self._leave()
             self.finished.set()
 
     def respond(self, response: Response, field: tuple[bytes | memoryview, ...] = ()) -> None:
@@ -84,6 +92,22 @@ class Operation:
             self._run = run
         if self._canceled is not None:
             run.cancel()
+
+    def admit(self, admission: Admission, share: Share) -> None:
+        """Wait for the operation's place among those that run; it is given back as the operation ends."""
+        if self._leave is not None:
+            return
+        self.check_canceled()
+        ticket = admission.enter(share, follow=self.follow, stop=self.stop, is_abandoned=self._is_abandoned)
+        self._leave = lambda: admission.leave(ticket)
+
+    def stop(self, error: SparkError) -> None:
+        """End the operation with an error."""
+        self._stopped = error
+        self.cancel()
+
+    def _is_abandoned(self) -> bool:
+        return time.monotonic() - self.buffer.detached_since > _ABANDONED_SECONDS
 
     def check_canceled(self) -> None:
         """Raise where the operation was interrupted."""
@@ -151,6 +175,8 @@ class Operation:
     def _cancellation(self) -> BaseException | None:
         if self._canceled is None:
             return None
+        if self._stopped is not None:
+            return self._stopped
         message = f"[OPERATION_CANCELED] {self._canceled} SQLSTATE: HY008" if self._canceled else None
         return spark_error("OPERATION_CANCELED", ErrorKind.SQL, message=message)
 

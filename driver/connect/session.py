@@ -18,6 +18,7 @@ from voltray.driver.connect.caches import SessionCaches
 from voltray.driver.connect.config import SessionConf
 from voltray.driver.connect.confs import TIME_ZONE
 from voltray.driver.connect.errors import ErrorStore, invalid_plan
+from voltray.driver.connect.limits import EXECUTOR_ENVIRONMENT, UserConfs
 from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.operations import Operation, OperationRegistry
 from voltray.driver.connect.security.identity import Identity
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from voltray.driver.connect.backend import Backend
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.driver.plan.relations import CachedLocalRelation, NamedTable, Relation
+    from voltray.driver.scheduler.limits import Share
     from voltray.driver.scheduler.query import ObservedMetrics, QueryRun, QueryScheduler, ResultBatch, StageProgress
     from voltray.proto.expressions import Expression
     from voltray.proto.types import DataType
@@ -92,7 +94,10 @@ class Session:
         self.last_used = time.monotonic()
         self.operations = OperationRegistry()
         self.errors = ErrorStore()
-        self.confs: SessionConf = SessionConf(backend.server_confs) if source is None else source.confs.copy()
+        self.groups: frozenset[str] = frozenset() if source is None else source.groups
+        """The user's groups, as the last call proved them."""
+        confs = UserConfs(self, backend.server_confs)
+        self.confs: SessionConf = SessionConf(confs) if source is None else source.confs.copy(confs)
         self.artifacts: ArtifactStore = ArtifactStore() if source is None else source.artifacts.copy()
         self.caches = SessionCaches(backend)
         self.streams: StreamingManager = StreamingManager(self, start_deep_thread)
@@ -102,8 +107,6 @@ class Session:
         self._data_sources: dict[str, Any] = {} if source is None else dict(source._data_sources)
         self._remote_relations: dict[str, LogicalPlan] = {}
         self._lock = threading.Lock()
-        self.groups: frozenset[str] = frozenset() if source is None else source.groups
-        """The user's groups, as the last call proved them."""
         self._catalog = backend.open_catalog(self, None if source is None else source.catalog)
 
     # What analysis, the optimizer and the planner ask (driver.analysis.environment.Environment).
@@ -112,6 +115,11 @@ class Session:
     def user(self) -> str:
         """The user's name."""
         return self.key.user_id
+
+    @property
+    def share(self) -> Share:
+        """What the user may take, as of now."""
+        return self.backend.limits.share_of(self.user, self.groups)
 
     @property
     def time_zone(self) -> str:
@@ -293,6 +301,7 @@ class Session:
 
     def execute(self, plan: LogicalPlan, operation: Operation) -> QueryRun:
         """Start a resolved plan as an operation's query."""
+        self.admit(operation)
         optimized = self.optimize(plan, operation)
         operation.check_canceled()
         run = self.backend.scheduler.execute(
@@ -304,6 +313,7 @@ class Session:
     def write(self, plan: LogicalPlan, specification: Any, operation: Operation) -> tuple[Iterable[Any], Work]:
         """Run a resolved plan into files; its tasks' reports, and the work with what it observed."""
         scheduler = self.backend.scheduler
+        self.admit(operation)
         optimized = self.optimize(plan, operation)
         operation.check_canceled()
         work = Work(scheduler, operation.work_id)
@@ -317,8 +327,13 @@ class Session:
         )
         return reports, work
 
+    def admit(self, operation: Operation) -> None:
+        """Wait until the user may run one query more; the operation has its place until it ends."""
+        operation.admit(self.backend.admission, self.share)
+
     def keep(self, plan: LogicalPlan, cache_id: str, operation: Operation) -> None:
         """Compute a resolved plan and keep its data under an id."""
+        self.admit(operation)
         optimized = self.optimize(plan, operation)
         operation.check_canceled()
         self.compute(optimized, cache_id, operation)
@@ -345,10 +360,15 @@ class Session:
             session_id=self.executors_id,
             files=self.artifacts.python_files,
             now_micros=time.time_ns() // 1000,
-            confs=tuple(
-                [(k, v) for k, v in sorted(self.confs.explicit().items()) if k.startswith(TRAVELLING_PREFIXES)]
-            ),
+            confs=self._travelling_confs(),
         )
+
+    def _travelling_confs(self) -> tuple[tuple[str, str], ...]:
+        limits = self.share.limits
+        confs = {**limits.confs, **self.confs.explicit()}
+        environment = {EXECUTOR_ENVIRONMENT + name: value for name, value in limits.environment.items()}
+        chosen = {k: v for k, v in confs.items() if k.startswith(TRAVELLING_PREFIXES)}
+        return tuple(sorted({**chosen, **environment}.items()))
 
     def new_operation(self, request: base_pb2.ExecutePlanRequest) -> Operation:
         """An operation for a request, not yet registered."""

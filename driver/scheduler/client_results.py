@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -13,8 +13,10 @@ import ray
 from voltray.driver.planning.fragment import Fragment
 from voltray.driver.scheduler.executor_watch import ExecutorHandle
 from voltray.driver.scheduler.lineage import StoredStage, keys_of
+from voltray.driver.scheduler.losses import LOSSES, SpillLoss
 from voltray.driver.scheduler.query import ResultBatch, StageProgress
-from voltray.driver.scheduler.query_stages import LOSSES, POLL_SECONDS, QueryStages, internal_error
+from voltray.driver.scheduler.query_stages import POLL_SECONDS, QueryStages, internal_error, is_short_task
+from voltray.driver.scheduler.resuming import SentBatches
 from voltray.driver.scheduler.slots import choose_for_small
 from voltray.driver.scheduler.state import StageState, started
 from voltray.proto.failures import SparkError
@@ -85,10 +87,11 @@ class ResultStage:
         has_slot = self._streaming or len(stored.stage.tasks) > 1
         executor: int | None = None
         if has_slot:
-            executor = slots.try_take(stages.query_id, prepared.preferred, avoided)
+            is_short = is_short_task(stored, index)
+            executor = slots.try_take(stages.query_id, prepared.preferred, avoided, is_short=is_short)
             while executor is None and must:
                 stages.check()
-                executor = slots.take(stages.query_id, prepared.preferred, POLL_SECONDS)
+                executor = slots.take(stages.query_id, prepared.preferred, POLL_SECONDS, is_short=is_short)
         else:  # small work does not queue behind large work
             executor = choose_for_small(slots.state, prepared.preferred, avoided)
             while executor is None:
@@ -99,60 +102,73 @@ class ResultStage:
             return None
         handle = stages.cluster.executor(executor)
         stored.state = started(stored.state, index)
-        stages.cluster.python.send_files(handle, stored.context)
-        reference = handle.actor.result.remote(prepared.data, *prepared.arguments)
+        try:
+            stages.cluster.python.send_files(handle, stored.context)
+            reference = handle.actor.result.remote(prepared.data, *prepared.arguments)
+        except BaseException:
+            if has_slot:
+                slots.release(executor, stages.query_id)
+            raise
         return StartedTask(index, handle, reference, has_slot)
 
     def _read(self, ahead: deque[StartedTask]) -> Iterator[ResultBatch]:
         """The batches of the first started task, which leaves the queue when read to its end."""
-        task = ahead[0]
-        reply = self._first_reply(task, ahead)
-        task = ahead[0]
+        sent = SentBatches()
+        reply = self._first_reply(ahead)
         while True:
-            following = None
+            handle, following = ahead[0].handle, None
             self._stages.cluster.python.heard(
                 self._stages.context.session_id, self._stages.query_id, reply.report.python
             )
             if reply.stream_id is not None:
-                following = task.handle.actor.more.remote(reply.stream_id)
+                following = handle.actor.more.remote(reply.stream_id)
             elif reply.report.failure is not None:
                 self._stages.check()
                 raise SparkError(reply.report.failure)
             try:
                 for count, data in reply.batches:
                     self._stages.check()
-                    yield ResultBatch(count, memoryview(data))
+                    if sent.is_new(count, data):
+                        yield ResultBatch(count, memoryview(data))
             except BaseException:
                 if reply.stream_id is not None:
-                    self._close(task.handle, reply.stream_id)
+                    self._close(handle, reply.stream_id)
                 raise
             if following is None:
                 break
             try:
                 reply = self._await(following)
             except LOSSES as loss:
-                # Rows already given cannot be taken back, so this query ends; the executor is replaced.
-                self._stages.cluster.replace(task.handle)
-                raise internal_error(loss) from None
+                self._start_again(ahead, loss)
+                sent.begin_again()
+                reply = self._first_reply(ahead)
+        sent.end()
         self.reports.append(reply.report)
         ahead.popleft()
 
-    def _first_reply(self, task: StartedTask, ahead: deque[StartedTask]) -> ResultReply:
+    def _first_reply(self, ahead: deque[StartedTask]) -> ResultReply:
         while True:
+            task = ahead[0]
             try:
                 reply = self._await(task.reference)
             except LOSSES as loss:
-                self._release(task)
-                ahead.popleft()
-                self._stages.recover(self._stored, task.index, task.handle, loss)
-                again = self._start(task.index, must=True)
-                assert again is not None
-                task = again
-                ahead.appendleft(task)
+                self._start_again(ahead, loss)
                 continue
             self._release(task)
             ahead[0] = StartedTask(task.index, task.handle, task.reference, False)
             return reply
+
+    def _start_again(self, ahead: deque[StartedTask], loss: BaseException) -> None:
+        """Start the first started task once more, which was lost."""
+        for position, other in enumerate(ahead):
+            # What is made again needs slots, and those of the tasks behind this one would stay taken until it is read.
+            self._release(other)
+            ahead[position] = replace(other, has_slot=False)
+        task = ahead.popleft()
+        self._stages.recover(self._stored, task.index, task.handle, loss)
+        again = self._start(task.index, must=True)
+        assert again is not None
+        ahead.appendleft(again)
 
     def _await(self, reference: Any) -> ResultReply:
         while True:
@@ -161,6 +177,8 @@ class ResultStage:
             if ready:
                 try:
                     reply: ResultReply = ray.get(reference)
+                    if reply.report.lost is not None:
+                        raise SpillLoss(reply.report.lost)
                     return reply
                 except LOSSES:
                     raise

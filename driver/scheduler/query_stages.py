@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -13,9 +15,12 @@ from voltray.driver.planning.fragment import StageResult
 from voltray.driver.scheduler.cluster import Cluster
 from voltray.driver.scheduler.executor_watch import ExecutorHandle
 from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage, TaskOutcome, destination_of, keys_of
+from voltray.driver.scheduler.losses import DEATHS, LOSSES, SpillLoss, lost_outputs
 from voltray.driver.scheduler.query import StageProgress
 from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started
+from voltray.driver.scheduler.stragglers import stragglers
 from voltray.driver.scheduler.tables import StoredTables, take_out_tables
+from voltray.driver.scheduler.task_memory import task_memory
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto import operators
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
@@ -27,26 +32,9 @@ _log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 _LONG_BYTES = 512 << 20
 _LONG_ROWS = 20_000_000
-
-# What says that a process or a node is gone, rather than that the task's work failed.
-LOSSES = (
-    ray.exceptions.RayActorError,
-    ray.exceptions.ObjectLostError,
-    ray.exceptions.ObjectFetchTimedOutError,
-    ray.exceptions.NodeDiedError,
-    ray.exceptions.WorkerCrashedError,
-    ray.exceptions.OutOfMemoryError,
-)
-
-
-# What says that the executor itself is gone.
-DEATHS = (
-    ray.exceptions.RayActorError,
-    ray.exceptions.NodeDiedError,
-    ray.exceptions.WorkerCrashedError,
-    ray.exceptions.OutOfMemoryError,
-)
 _LONGEST_WITHOUT_EXECUTORS = 120.0
+# Beside so many others, all that are ready are settled at once: each wait looks at every one.
+_MANY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +53,24 @@ class RunningTask:
     index: int
     handle: ExecutorHandle
     references: tuple[Any, ...]
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class StageRun:
+    """One run of a stage's tasks: those on their way by reference, and what is known of their times."""
+
+    running: dict[Any, RunningTask] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    """How long each finished task took."""
+    prepared: dict[int, PreparedTask] = field(default_factory=dict)
+    """A task that is ready to be sent and got no slot yet."""
+    loss: BaseException | None = None
+    """What said that inputs are gone; they are made again once no task of the stage holds a slot."""
+
+    def has_copy(self, index: int) -> bool:
+        """Whether a task is on its way."""
+        return any(task.index == index for task in self.running.values())
 
 
 @dataclass(slots=True)
@@ -127,6 +133,11 @@ class QueryStages:
         self.cancelled.set()
         self.cluster.cancel(self.query_id)
 
+    def end(self) -> None:
+        """Let go of everything: the query is over."""
+        self.stages.clear()
+        self.cluster.end_query(self.query_id)
+
     def check(self) -> None:
         """Raise once the query was cancelled."""
         if self.cancelled.is_set():
@@ -139,6 +150,8 @@ class QueryStages:
         """A task of a stage ready to be sent."""
         stage, operator = stored.stage, stored.stage.tasks[index]
         tree, arguments = take_out_tables(operator, self.tables)
+        if stage.metadata:
+            self.cluster.spilling[self.query_id] = None
         collected = list(arguments)
         pieces: list[tuple[str, tuple[PieceSlice, ...]]] = []
         preferred = None
@@ -162,64 +175,105 @@ class QueryStages:
             attributes=stage.attributes,
             context=replace(stored.context, partition_id=index),
             pieces=tuple(pieces),
-            destinations=self._returned(stage),
+            destinations=_returned(stored),
             streaming=stored.streaming,
             gated=stored.streaming and is_long(operator),
+            memory_bytes=task_memory(operator, stored.inputs),
+            **dict(stage.metadata),
         )
         return PreparedTask(encode_task(task), tuple(collected), preferred)
 
-    def _returned(self, stage: Stage) -> int:
-        match stage.output:
-            case Exchange():
-                return min(self.cluster.size, stage.output.num_partitions)
-            case CacheOutput():
-                return 1
-        return 0
-
     def run_tasks(self, stored: StoredStage) -> None:
         """Run all tasks of a stage that are not done, again where executors or inputs are lost."""
-        running: dict[Any, RunningTask] = {}
+        run = StageRun()
         try:
             while not stored.state.is_done:
                 self.check()
-                self._start_waiting(stored, running)
+                if run.loss is None:
+                    self._start_waiting(stored, run)
+                    self._start_stragglers(stored, run)
+                elif not run.running:
+                    # Inputs need slots as well: no task that waits for nothing but them may hold one meanwhile.
+                    loss, run.loss = run.loss, None
+                    run.prepared.clear()
+                    self.restore_inputs(stored, loss)
+                    continue
                 self._note(stored)
-                if running:
-                    ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
-                    for reference in ready:
-                        task = running.pop(reference)
+                if run.running:
+                    for reference in _ready(list(run.running)):
+                        task = run.running.pop(reference)
                         self.cluster.slots.release(task.handle.index, self.query_id)
-                        self._settle(stored, task)
+                        self._settle(stored, task, run)
             self._note(stored)
+            self._leave(run)
         except BaseException:
-            for task in running.values():
+            for task in run.running.values():
                 self.cluster.slots.release(task.handle.index, self.query_id)
             self.cluster.cancel(self.query_id)
             raise
 
-    def _start_waiting(self, stored: StoredStage, running: dict[Any, RunningTask]) -> None:
+    def _start_waiting(self, stored: StoredStage, run: StageRun) -> None:
         slots = self.cluster.slots
         for index in stored.state.waiting:
-            prepared = self.prepare(stored, index)
+            prepared = run.prepared.pop(index, None) or self.prepare(stored, index)
             avoided = stored.state.tasks[index].avoided
-            executor = slots.try_take(self.query_id, prepared.preferred, avoided)
-            if executor is None and not running:
-                executor = slots.take(self.query_id, prepared.preferred, POLL_SECONDS)
+            is_short = is_short_task(stored, index)
+            executor = slots.try_take(self.query_id, prepared.preferred, avoided, is_short=is_short)
+            if executor is None and not run.running:
+                executor = slots.take(self.query_id, prepared.preferred, POLL_SECONDS, is_short=is_short)
             if executor is None:
                 return
-            handle = self.cluster.executor(executor)
-            self.cluster.python.send_files(handle, stored.context)
-            count = 1 + self._returned(stored.stage)
-            references = handle.actor.store.options(num_returns=count).remote(prepared.data, *prepared.arguments)
-            references = tuple(references) if count > 1 else (references,)
-            running[references[0]] = RunningTask(index, handle, references)
+            self._send(stored, index, executor, prepared, run)
             stored.state = started(stored.state, index)
 
-    def _settle(self, stored: StoredStage, task: RunningTask) -> None:
+    def _send(
+        self, stored: StoredStage, index: int, executor: int, prepared: PreparedTask, run: StageRun
+    ) -> None:
+        """Send a task to an executor, one of whose slots was taken for it."""
+        try:
+            handle = self.cluster.executor(executor)
+            self.cluster.python.send_files(handle, stored.context)
+            count = 1 + _returned(stored)
+            references = handle.actor.store.options(num_returns=count).remote(prepared.data, *prepared.arguments)
+        except BaseException:
+            self.cluster.slots.release(executor, self.query_id)
+            raise
+        references = tuple(references) if count > 1 else (references,)
+        run.running[references[0]] = RunningTask(index, handle, references)
+
+    def _start_stragglers(self, stored: StoredStage, run: StageRun) -> None:
+        """Run those tasks a second time, elsewhere, that take many times what the others took."""
+        multiple = self.cluster.straggler_multiple
+        if not multiple or isinstance(stored.stage.output, WriteOutput) or stored.state.waiting:
+            return
+        now = time.monotonic()
+        ages = [(t.index, t.handle.index, now - t.since) for t in run.running.values()]
+        for index, executor in stragglers(ages, run.seconds, multiple):
+            elsewhere = self.cluster.slots.try_take(self.query_id, None, frozenset({executor}))
+            if elsewhere is None:
+                return
+            if elsewhere == executor:
+                self.cluster.slots.release(elsewhere, self.query_id)
+                return
+            _log.info("task %d of stage %d is slow; it runs a second time", index, stored.stage.stage_id)
+            self._send(stored, index, elsewhere, self.prepare(stored, index), run)
+
+    def _leave(self, run: StageRun) -> None:
+        """Let the slower copies of finished tasks run to their ends, whenever these come."""
+        for task in run.running.values():
+            give_back = partial(self.cluster.slots.release, task.handle.index, self.query_id)
+            task.references[0].future().add_done_callback(lambda _, give_back=give_back: give_back())
+
+    def _settle(self, stored: StoredStage, task: RunningTask, run: StageRun) -> None:
         try:
             report: TaskReport = ray.get(task.references[0])
+            if report.lost is not None:
+                raise SpillLoss(report.lost)
         except LOSSES as loss:
-            self.recover(stored, task.index, task.handle, loss)
+            if self._is_needed(stored, task, run):
+                self._note_loss(stored, task.index, task.handle, loss)
+                if any(lost_outputs(source, loss) for source in stored.inputs.values()):
+                    run.loss = loss
             return
         except ray.exceptions.RayError as error:
             raise internal_error(error) from None
@@ -227,11 +281,21 @@ class QueryStages:
         if report.failure is not None:
             self.check()
             raise SparkError(report.failure)
+        if stored.state.tasks[task.index].outcome is not None:
+            return
+        run.seconds.append(time.monotonic() - task.since)
         outcome = TaskOutcome(report, task.references[1:], task.handle.index)
         stored.state = finished(stored.state, task.index, outcome)
 
+    def _is_needed(self, stored: StoredStage, task: RunningTask, run: StageRun) -> bool:
+        return stored.state.tasks[task.index].outcome is None and not run.has_copy(task.index)
+
     def recover(self, stored: StoredStage, index: int, handle: ExecutorHandle, loss: BaseException) -> None:
         """Make a lost task ready to run again: a new executor, and its inputs once more where they are gone."""
+        self._note_loss(stored, index, handle, loss)
+        self.restore_inputs(stored, loss)
+
+    def _note_loss(self, stored: StoredStage, index: int, handle: ExecutorHandle, loss: BaseException) -> None:
         if is_exhausted(stored.state, index):
             raise too_many_losses(stored.stage.stage_id, index, loss)
         _log.warning("task %d of stage %d was lost: %s", index, stored.stage.stage_id, type(loss).__name__)
@@ -239,19 +303,18 @@ class QueryStages:
         if died:
             self.cluster.replace(handle)
         stored.state = failed(stored.state, index, handle.index if died else None)
+
+    def restore_inputs(self, stored: StoredStage, loss: BaseException) -> None:
+        """Make again what a stage's tasks read and is gone."""
         for source in stored.inputs.values():
             self.restore(source, loss)
 
     def restore(self, stored: StoredStage, loss: BaseException) -> None:
         """Run again those tasks of a stage whose output is gone."""
-        missing = getattr(loss, "object_ref_hex", None)
-        for index, task in enumerate(stored.state.tasks):
-            outcome = task.outcome
-            if outcome is None or any(_is_lost(piece, missing) for piece in outcome.pieces):
-                stored.state = lost(stored.state, index)
+        for index in lost_outputs(stored, loss):
+            stored.state = lost(stored.state, index)
         if not stored.state.is_done:
-            for source in stored.inputs.values():
-                self.restore(source, loss)
+            self.restore_inputs(stored, loss)
             self.run_tasks(stored)
 
     def _note(self, stored: StoredStage) -> None:
@@ -261,6 +324,30 @@ class QueryStages:
             self.progress[stage.stage_id] = StageProgress(
                 stage.stage_id, len(stage.tasks), done, 0, stored.state.is_done
             )
+
+
+def _ready(references: list[Any]) -> list[Any]:
+    """Those that are ready, once there is one; none after a while without."""
+    ready, others = ray.wait(references, num_returns=1, timeout=POLL_SECONDS)
+    if ready and len(others) > _MANY:
+        more, _ = ray.wait(others, num_returns=len(others), timeout=0)
+        return [*ready, *more]
+    return list(ready)
+
+
+def _returned(stored: StoredStage) -> int:
+    """Objects that each task of a stage puts out; the number of executors may change while it runs."""
+    match stored.stage.output:
+        case Exchange():
+            return stored.destinations
+        case CacheOutput():
+            return 1
+    return 0
+
+
+def is_short_task(stored: StoredStage, index: int) -> bool:
+    """Whether a task takes so little that it need not wait for the large ones of others."""
+    return not stored.streaming or not is_long(stored.stage.tasks[index])
 
 
 def is_long(operator: Operator) -> bool:
@@ -274,21 +361,6 @@ def is_long(operator: Operator) -> bool:
         elif isinstance(node, operators.NestedLoopJoin):
             rows += _LONG_ROWS
     return stored >= _LONG_BYTES or rows >= _LONG_ROWS
-
-
-def _is_lost(piece: Any, missing: str | None) -> bool:
-    if missing is not None and piece.hex() == missing:
-        return True
-    try:
-        _, pending = ray.wait([piece], timeout=0, fetch_local=False)
-        if pending:
-            return True
-        places = ray.experimental.get_object_locations([piece])[piece]
-    except (ray.exceptions.RayError, KeyError):
-        return True
-    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-    nodes = places.get("node_ids") or []
-    return bool(nodes) and not alive.intersection(nodes)
 
 
 def too_many_losses(stage_id: int, index: int, loss: BaseException) -> SparkError:

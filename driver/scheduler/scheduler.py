@@ -6,7 +6,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from voltray.driver.planning.fragment import Fragment
 from voltray.driver.planning.planner import Planner
 from voltray.driver.scheduler.client_results import ResultStage
 from voltray.driver.scheduler.cluster import Cluster
+from voltray.driver.scheduler.limits import UserLimits
 from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage
 from voltray.driver.scheduler.observed import observed_metrics
 from voltray.driver.scheduler.query import ObservedMetrics, ResultBatch, StageProgress
@@ -35,8 +36,9 @@ Observer = Callable[[tuple[ObservedMetrics, ...]], None]
 class Scheduler:
     """Plans queries, runs their stages and keeps what is cached."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings, limits: UserLimits | None = None) -> None:
         self.cluster = cluster
+        self._limits = limits or UserLimits()
         self._settings = settings
         self._tables = StoredTables()
         self._caches: dict[str, StoredStage] = {}
@@ -149,17 +151,25 @@ class Scheduler:
         for stages in tuple(self._running.get(operation_id, ())):
             stages.cancel()
 
+    def shared(self, stages: QueryStages) -> AbstractContextManager[None]:
+        """Give a query its user's share of the slots, as long as it runs."""
+        return self.cluster.slots.shared(
+            stages.query_id, self._limits.share_of_session(stages.context.session_id)
+        )
+
     @contextmanager
     def _cancellable(self, operation_id: str, stages: QueryStages) -> Iterator[None]:
         with self._lock:
             self._running.setdefault(operation_id, []).append(stages)
         try:
-            yield
+            with self.shared(stages):
+                yield
         finally:
             with self._lock:
                 self._running[operation_id].remove(stages)
                 if not self._running[operation_id]:
                     del self._running[operation_id]
+            stages.end()
 
     def _cached_result(self, cache_id: str) -> Any:
         return self._caches[cache_id].result()
@@ -200,8 +210,11 @@ class ClientQuery:
 
     def batches(self) -> Iterator[ResultBatch]:
         """Plan, run the stages before the last, and give the last one's batches as they are ready."""
-        stages = self._stages
-        stages.check()
+        self._stages.check()
+        with self._scheduler.shared(self._stages):
+            yield from self._batches(self._stages)
+
+    def _batches(self, stages: QueryStages) -> Iterator[ResultBatch]:
         planner = self._scheduler._planner(self._context, stages)
         fragment = planner.plan_query(self._plan)
         output = result_output(self._plan, fragment, self._context, self._scheduler._settings.result_batch_rows)
@@ -210,7 +223,7 @@ class ClientQuery:
             yield from result.batches()
             self._observed = observed_metrics(stages, self._plan, self._reports(result))
         finally:
-            stages.stages.clear()
+            stages.end()
 
     def cancel(self) -> None:
         """Stop all work of the query."""
