@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,9 @@ class Stand:
         )
         self.backend = start_backend(settings)
         self.server = start_server(settings, self.backend)
+        self.queries: deque[Any] = deque(maxlen=4)
+        make = self.scheduler._stages
+        self.scheduler._stages = lambda *given: self.queries.append(made := make(*given)) or made
         from pyspark.sql.connect.session import SparkSession
 
         self.spark = SparkSession.builder.remote(f"sc://{self.server.address}").create()
@@ -134,7 +137,7 @@ class Stand:
         while time.monotonic() < deadline:
             stored = [
                 (stage, index)
-                for query in live_queries()
+                for query in list(self.queries)
                 for stage in list(query.stages.values())
                 for index, task in enumerate(stage.state.tasks)
                 if task.outcome is not None and task.outcome.pieces
@@ -147,7 +150,7 @@ class Stand:
                 pieces[chance.randrange(len(pieces))] = gone
                 stage.state = finished(stage.state, index, replace(outcome, pieces=tuple(pieces)))
                 return f"object of stage {stage.source}"
-            time.sleep(0.001)
+            time.sleep(0.0005)
         return "nothing"
 
 
@@ -158,11 +161,14 @@ def lost_reference() -> Any:
     @ray.remote(num_cpus=0)
     class Owner:
         def make(self) -> list[Any]:
-            return [ray.put(bytes(200_000))]
+            return [ray.put(b"small: nobody but its owner has it")]
 
     owner = Owner.remote()
     (reference,) = ray.get(owner.make.remote())
     ray.kill(owner)
+    with contextlib.suppress(ray.exceptions.RayActorError):
+        while True:  # until it is really dead
+            ray.get(owner.make.remote())
     return reference
 
 
@@ -175,15 +181,6 @@ def in_parts(source: Path, folder: Path) -> None:
         for part in range(count):
             start, end = part * rows.num_rows // count, (part + 1) * rows.num_rows // count
             parquet.write_table(rows.slice(start, end - start), folder / table / f"part-{part}.parquet")
-
-
-def live_queries() -> Iterator[Any]:
-    """The queries under way, as the collector of garbage knows them: nothing but this needs a list of them."""
-    import gc
-
-    from voltray.driver.scheduler.query_stages import QueryStages
-
-    return (o for o in gc.get_objects() if isinstance(o, QueryStages) and o.stages)
 
 
 def round_of_queries(stand: Stand, wrong: list[str]) -> None:

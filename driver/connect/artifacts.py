@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pyspark.sql.connect.proto import base_pb2
 
+from voltray.driver.temporary import FOLDERS
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.session_files import KINDS, SessionFile
 
@@ -37,7 +38,7 @@ class ArtifactStore:
         """The session's folder, made at its first use."""
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="voltray-artifacts-"))
+                self._folder = FOLDERS.make("voltray-artifacts-")
             return self._folder
 
     def names(self) -> frozenset[str]:

@@ -7,10 +7,13 @@ import logging
 import os
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from voltray.driver.scheduler.executor_watch import ExecutorHandle, ExecutorWatch
+from voltray.driver.scheduler.membership import Membership
+from voltray.driver.scheduler.nodes import is_unplaced, live_nodes, node_with_room
 from voltray.driver.scheduler.python_sessions import PythonSessions, end_executors
 from voltray.driver.scheduler.slots import SlotPool, SlotState
 from voltray.driver.settings import Settings
@@ -18,6 +21,8 @@ from voltray.driver.settings import Settings
 _log = logging.getLogger(__name__)
 _START_SECONDS = 120.0
 _SECONDS_BETWEEN_STARTS = 2.0
+_SECONDS_BETWEEN_LOOKS = 2.0
+_PATIENCE_SECONDS = 15.0
 _FORWARDED = ("TZ", "POLARS_TEMP_DIR", "PYSPARK_PYTHON")
 
 
@@ -29,13 +34,18 @@ class Cluster:
         self._owns_ray = owns_ray
         self._lock = threading.Lock()
         self._stopped = False
-        nodes = _nodes()
+        self._server_id = uuid.uuid4().hex
+        self.spilling: dict[str, None] = {}
+        """Queries that may have files on the executors' nodes."""
+        nodes = live_nodes()
         self._executors = [self._start(i, 0, nodes[i % len(nodes)]) for i in range(settings.executors)]
         capacity = max(2, settings.executor_cpus)
         self.slots = SlotPool(SlotState(capacity, (0,) * settings.executors))
         self._await_executors()
         self.python = PythonSessions()
         self._watch = ExecutorWatch(self, settings.executor_silence_seconds)
+        most = max(settings.executors, settings.max_executors)
+        self._membership = Membership(self, most, settings.executor_cpus, _SECONDS_BETWEEN_LOOKS)
 
     @property
     def size(self) -> int:
@@ -46,6 +56,11 @@ class Cluster:
     def slots_of_executor(self) -> int:
         """Tasks that one executor runs at a time."""
         return self.slots.state.capacity
+
+    @property
+    def straggler_multiple(self) -> float:
+        """How many times the median a task takes before it runs a second time; 0 for never."""
+        return self._settings.straggler_multiple
 
     def executor(self, index: int) -> ExecutorHandle:
         """The executor that now has an index."""
@@ -65,37 +80,110 @@ class Cluster:
             if self._stopped or self._executors[dead.index].generation != dead.generation:
                 return
             _log.warning("executor %d died; starting another", dead.index)
-            nodes = _nodes()
-            alive = dead.node_id if dead.node_id in nodes else nodes[dead.index % len(nodes)]
             self.slots.set_up(dead.index, False)
-            self._executors[dead.index] = self._start(dead.index, dead.generation + 1, alive)
+            end_actor(dead.actor)  # one that could only not be reached must not go on beside its replacement
+            self._start_again(dead, dead.node_id)
         # Where the cluster has no room for it now, the executor comes up once there is.
-        threading.Thread(target=self._bring_up, args=(dead.index,), name="executor-start", daemon=True).start()
+        self._bring_up_soon(dead.index)
 
-    def _bring_up(self, index: int) -> None:
-        """Wait until an executor answers; start it again where its start failed."""
+    def grow(self, node_id: str) -> None:
+        """Start one more executor on a node that has room."""
+        with self._lock:
+            if self._stopped:
+                return
+            index = len(self._executors)
+            _log.info("executor %d is started on a node with room", index)
+            self._executors.append(self._start(index, 0, node_id))
+            self.slots.grow()
+        self._bring_up_soon(index)
+
+    def drain(self, handle: ExecutorHandle) -> None:
+        """Give an executor no more tasks, end it once it has done those that it has, start another elsewhere."""
+        with self._lock:
+            if self._stopped or self._executors[handle.index].generation != handle.generation:
+                return
+            if handle.index not in self.slots.state.up:
+                return
+            _log.info("executor %d is drained", handle.index)
+            self.slots.set_up(handle.index, False)
+        threading.Thread(target=self._drain, args=(handle,), name="executor-drain", daemon=True).start()
+
+    def _drain(self, handle: ExecutorHandle) -> None:
         import ray
 
+        with contextlib.suppress(ray.exceptions.RayError):
+            while not self._stopped and ray.get(handle.actor.running.remote()):
+                time.sleep(_SECONDS_BETWEEN_LOOKS / 2)
+            end_executors([handle])
+        with self._lock:
+            if self._stopped or self._executors[handle.index].generation != handle.generation:
+                return
+            end_actor(handle.actor)
+            self._start_again(handle, handle.node_id)
+        self._bring_up_soon(handle.index)
+
+    def _bring_up_soon(self, index: int) -> None:
+        threading.Thread(target=self._bring_up, args=(index,), name="executor-start", daemon=True).start()
+
+    def _start_again(self, dead: ExecutorHandle, node_id: str | None) -> None:
+        """Start an executor's next generation: on the node given if that stays, else where there is room."""
+        if node_id not in live_nodes():
+            node_id = node_with_room(self._settings.executor_cpus)
+        self._executors[dead.index] = self._start(dead.index, dead.generation + 1, node_id)
+
+    def _bring_up(self, index: int) -> None:
+        """Wait until an executor answers; start it again where its start failed, or where there is room meanwhile."""
+        patience = _PATIENCE_SECONDS
         while not self._stopped:
             handle = self._executors[index]
             try:
-                _, node_id, _ = ray.get(handle.actor.ping.remote())
-            except ray.exceptions.RayError:
+                if self._came_up(handle, patience):
+                    return
+                patience *= 2
+            except Exception as failure:  # noqa: BLE001 - whatever it was: without another try it would stay down
+                if self._stopped:
+                    return
+                _log.warning("executor %d did not start: %s; trying again", index, type(failure).__name__)
                 time.sleep(_SECONDS_BETWEEN_STARTS)
+                with self._lock, contextlib.suppress(Exception):
+                    end_actor(handle.actor)
+                    self._start_again(handle, None)
+
+    def _came_up(self, handle: ExecutorHandle, patience: float) -> bool:
+        import ray
+
+        ping = handle.actor.ping.remote()
+        while not ray.wait([ping], timeout=patience)[0]:
+            if self._stopped:
+                return True
+            room = node_with_room(self._settings.executor_cpus)
+            if room is not None and is_unplaced(handle.actor):
+                # It waits for room on one node while another has some.
                 with self._lock:
-                    if not self._stopped:
-                        self._executors[index] = self._start(index, handle.generation + 1, _nodes()[0])
-                continue
-            with self._lock:
-                self._executors[index] = ExecutorHandle(index, handle.generation, handle.actor, node_id)
-                self.slots.set_up(index, True)
-            return
+                    end_actor(handle.actor)
+                    self._start_again(handle, room)
+                return False
+        _, node_id, _ = ray.get(ping)
+        with self._lock:
+            self._executors[handle.index] = ExecutorHandle(handle.index, handle.generation, handle.actor, node_id)
+            handle.actor.keep_queries.remote(tuple(self.spilling))
+            self.slots.set_up(handle.index, True)
+        return True
 
     def cancel(self, query_id: str) -> None:
         """Tell every executor to stop a query's tasks."""
         for handle in self.executors():
             with contextlib.suppress(Exception):
                 handle.actor.cancel.remote(query_id)
+
+    def end_query(self, query_id: str) -> None:
+        """Have the executors remove a query's files, where it may have some."""
+        if query_id not in self.spilling:
+            return
+        self.spilling.pop(query_id, None)
+        for handle in self.executors():
+            with contextlib.suppress(Exception):
+                handle.actor.end_query.remote(query_id)
 
     def end_session(self, session_id: str) -> None:
         """Let go of what executors hold for a session's Python functions."""
@@ -110,6 +198,7 @@ class Cluster:
                 return
             self._stopped = True
         self._watch.stop()
+        self._membership.stop()
         end_executors(list(self.executors_up()))
         for handle in self._executors:
             with contextlib.suppress(Exception):
@@ -117,24 +206,28 @@ class Cluster:
         if self._owns_ray:
             ray.shutdown()
 
-    def _start(self, index: int, generation: int, node_id: str) -> ExecutorHandle:
+    def _start(self, index: int, generation: int, node_id: str | None) -> ExecutorHandle:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        from voltray.executors.actor import CONCURRENCY_GROUPS, Executor
+        from voltray.executors.actor import CONCURRENCY_GROUPS, Executor, ExecutorResources
 
         settings = self._settings
         environment = {name: os.environ[name] for name in _FORWARDED if name in os.environ}
         environment["VOLTRAY_PYTHON_WORKER_MEMORY"] = str(settings.python_worker_memory)
         environment["VOLTRAY_PYTHON_TASK_SECONDS"] = str(settings.python_task_seconds)
+        resources = ExecutorResources(
+            settings.executor_memory, settings.memory_wait_seconds, str(settings.spill_dir), self._server_id
+        )
         remote: Any = ray.remote(concurrency_groups=CONCURRENCY_GROUPS)(Executor)  # type: ignore[call-overload]
         actor = remote.options(
             num_cpus=settings.executor_cpus,
             max_restarts=0,
             max_task_retries=0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=True),
-        ).remote(index, settings.executor_cpus, environment)
-        return ExecutorHandle(index, generation, actor, node_id)
+            # Without a node that has room it waits for any that comes, which Ray's autoscaler sees as demand.
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=True) if node_id else "SPREAD",
+        ).remote(index, settings.executor_cpus, environment, resources)
+        return ExecutorHandle(index, generation, actor, node_id or "")
 
     def _await_executors(self) -> None:
         import ray
@@ -177,7 +270,7 @@ def start_cluster(settings: Settings) -> Cluster:
 
 
 def _start_local_ray(settings: Settings, quiet: dict[str, Any]) -> None:
-    """Start a Ray of one node. On a busy machine Ray now and then gives up waiting for its own node: try again."""
+    """Start a Ray of one node. On a busy machine one of its processes dies or is late now and then: try again."""
     import ray
 
     for attempt in range(START_ATTEMPTS):
@@ -190,18 +283,17 @@ def _start_local_ray(settings: Settings, quiet: dict[str, Any]) -> None:
                 **quiet,
             )
         except Exception as failure:
-            if attempt + 1 == START_ATTEMPTS or "timed out" not in str(failure).lower():
+            if attempt + 1 == START_ATTEMPTS or isinstance(failure, ValueError | TypeError):
                 raise
-            logging.getLogger(__name__).warning("Ray did not start in time; trying again")
+            _log.warning("Ray did not start (%s); trying again", type(failure).__name__)
             ray.shutdown()
         else:
             return
 
 
-def _nodes() -> list[str]:
-    """Ids of the live nodes, those with the most CPUs first."""
+def end_actor(actor: Any) -> None:
+    """Kill an executor, which may be dead."""
     import ray
 
-    alive = [n for n in ray.nodes() if n["Alive"]]
-    ordered = sorted(alive, key=lambda n: (-n["Resources"].get("CPU", 0), n["NodeID"]))
-    return [n["NodeID"] for n in ordered if n["Resources"].get("CPU", 0)] or [n["NodeID"] for n in ordered]
+    with contextlib.suppress(Exception):
+        ray.kill(actor)

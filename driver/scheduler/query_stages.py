@@ -222,6 +222,7 @@ class QueryStages:
             if executor is None and not run.running:
                 executor = slots.take(self.query_id, prepared.preferred, POLL_SECONDS, is_short=is_short)
             if executor is None:
+                run.prepared[index] = prepared
                 return
             self._send(stored, index, executor, prepared, run)
             stored.state = started(stored.state, index)

@@ -9,13 +9,13 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from voltray.driver.temporary import FOLDERS
 from voltray.proto.failures import ErrorKind, spark_error
 
 VERSION = "v1"
@@ -52,7 +52,7 @@ class Checkpoint:
     @classmethod
     def _opened(cls, location: str | None) -> Checkpoint:
         temporary = location is None
-        folder = tempfile.mkdtemp(prefix="voltray-stream-") if location is None else location
+        folder = str(FOLDERS.make("voltray-stream-")) if location is None else location
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, "metadata")
         if os.path.exists(path):

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,10 +31,8 @@ class Server:
     temporary: Path
 
 
-def start(folder: Path, port: str = "0") -> Server:
+def start(folder: Path, temporary: Path, port: str = "0") -> Server:
     """Start a server whose temporary folders lie in a folder of its own."""
-    temporary = folder / "temporary"
-    temporary.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "voltray.driver.main", *COMMAND.split(), "--warehouse-dir", str(folder / "w")]
     command[command.index("--port") + 1] = port
     environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -46,10 +45,12 @@ def start(folder: Path, port: str = "0") -> Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    started = start(tmp_path)
-    yield started
-    started.process.kill()
-    started.process.wait()
+    # Ray's sockets lie there, and their names may not be long.
+    with tempfile.TemporaryDirectory(prefix="vt", ignore_cleanup_errors=True) as temporary:
+        started = start(tmp_path, Path(temporary))
+        yield started
+        started.process.kill()
+        started.process.wait()
 
 
 def children(pid: int) -> list[int]:
@@ -113,7 +114,7 @@ def test_a_killed_driver_leaves_its_tables_and_nothing_else(server: Server, tmp_
     server.process.kill()
     server.process.wait()
     assert soon(lambda: not any(map(is_alive, pids)))
-    again = start(tmp_path, server.address.rpartition(":")[2])
+    again = start(tmp_path, server.temporary, server.address.rpartition(":")[2])
     try:
         with pytest.raises(PySparkException) as raised:
             spark.range(1).collect()
