@@ -8,6 +8,7 @@ from typing import Any
 
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import logical as l
+from voltray.driver.plan.redaction import REDACTED, is_secret
 from voltray.driver.plan.relations import Relation
 from voltray.driver.plan.streaming import StreamScan, Watermark
 from voltray.proto import expressions as e
@@ -110,6 +111,8 @@ def _value(value: Any) -> str:
     match value:
         case e.Expression():
             return expression_text(value)
+        case (str() as name, str()) if is_secret(name):
+            return f"[{name}, {REDACTED}]"
         case tuple() | list():
             return "[" + ", ".join(_value(v) for v in value) + "]"
         case DataType():

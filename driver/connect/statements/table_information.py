@@ -9,17 +9,16 @@ from collections.abc import Iterable, Sequence
 from voltray.driver.catalog.file_relation import CHAR_VARCHAR
 from voltray.driver.catalog.records import CATALOG, Pairs, Table
 from voltray.driver.plan.identifiers import quote
+from voltray.driver.plan.redaction import redacted_conf
 from voltray.executors.sources.partitions import DEFAULT_PARTITION, partition_folder
 from voltray.proto.types import StructField
 
 CREATED_BY = "Spark 4.1.1"
-_SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
-_REDACTED = "*********(redacted)"
 
 
 def redacted(pairs: Pairs) -> list[tuple[str, str]]:
     """Properties by key, secret ones hidden."""
-    return sorted((k, _REDACTED if _SECRET.search(k) else v) for k, v in pairs)
+    return sorted((k, redacted_conf(k, v)) for k, v in pairs)
 
 
 def raw_type(field: StructField) -> str:
