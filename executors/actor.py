@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -20,10 +22,42 @@ _WARM_UP_SECONDS = 5.0
 CONCURRENCY_GROUPS = {"tasks": 32, "streams": 32, "control": 4}
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutorResources:
+    """What an executor may take: memory, how long a task waits for it, and where files go."""
+
+    memory: int
+    patience_seconds: float
+    spill_dir: str
+    server_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorFiles:
+    """Spilled files of one executor, read on any node."""
+
+    node_id: str
+    owner: Any
+
+    def read(self, path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes at (offset, length) each."""
+        from voltray.executors.shuffle.spilled import LocalFiles, SpillLostError
+
+        if os.path.exists(path) or ray.get_runtime_context().get_node_id() == self.node_id:
+            return LocalFiles().read(path, spans)
+        try:
+            parts: list[bytes] = ray.get(self.owner.read_spilled.remote(path, tuple(spans)))
+        except ray.exceptions.RayError:
+            raise SpillLostError(path) from None
+        return parts
+
+
 class Executor:
     """One executor. Polars is imported after its thread count is set, so nothing above imports it."""
 
-    def __init__(self, executor_id: int, cpus: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, executor_id: int, cpus: int, environment: Mapping[str, str], resources: ExecutorResources
+    ) -> None:
         os.environ["POLARS_MAX_THREADS"] = str(cpus)
         # Polars walks an expression of hundreds of levels on its own threads: 2 MiB of stack kill the process.
         os.environ.setdefault("RUST_MIN_STACK", str(256 << 20))
@@ -31,13 +65,25 @@ class Executor:
         sys.setrecursionlimit(1_000_000)
         # kill -USR2 writes every thread's stack to the worker's log: where an executor hangs is seen from outside.
         faulthandler.register(signal.SIGUSR2)
+        from voltray.executors.shuffle.spilled import LocalFiles
+        from voltray.executors.spill_folders import SpillFolders
         from voltray.executors.task_runner import TaskRunner
 
         self._executor_id = executor_id
         warm_up = threading.Timer(_WARM_UP_SECONDS, self._warm_up)
         warm_up.daemon = True
         warm_up.start()
-        self._runner = TaskRunner(CONCURRENCY_GROUPS["tasks"] + CONCURRENCY_GROUPS["streams"])
+        self._files = LocalFiles()
+        self._spill = SpillFolders(Path(resources.spill_dir), resources.server_id)
+        self._spill.open()
+        context = ray.get_runtime_context()
+        self._runner = TaskRunner(
+            CONCURRENCY_GROUPS["tasks"] + CONCURRENCY_GROUPS["streams"],
+            memory=resources.memory,
+            patience_seconds=resources.patience_seconds,
+            spill=self._spill,
+            files=ExecutorFiles(context.get_node_id(), context.current_actor),
+        )
 
     @ray.method(concurrency_group="control")
     def ping(self) -> tuple[int, str, int]:
@@ -69,6 +115,21 @@ class Executor:
     def cancel(self, query_id: str) -> None:
         """Stop a query's tasks."""
         self._runner.cancel(query_id)
+
+    @ray.method(concurrency_group="streams")
+    def read_spilled(self, path: str, spans: tuple[tuple[int, int], ...]) -> list[bytes]:
+        """Parts of a file of exchanged rows, for an executor on another node."""
+        return self._files.read(path, spans)
+
+    @ray.method(concurrency_group="control")
+    def end_query(self, query_id: str) -> None:
+        """Remove a query's files."""
+        self._spill.end_query(query_id)
+
+    @ray.method(concurrency_group="control")
+    def keep_queries(self, query_ids: tuple[str, ...]) -> None:
+        """Remove the files of all queries but these."""
+        self._spill.keep_queries(query_ids)
 
     @ray.method(concurrency_group="control")
     def missing_files(self, session_id: str, digests: tuple[str, ...]) -> tuple[str, ...]:
@@ -104,6 +165,7 @@ class Executor:
         from voltray.executors.python.pool import POOL
 
         POOL.end()
+        self._spill.close()
 
     @ray.method(concurrency_group="control")
     def python_workers(self) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def plan_local_data(planner: Planner, node: logical.LocalData) -> Fragment:
     """One task, or slices of the table."""
     size = table_bytes(node.data)
     rows = getattr(node.data, "num_rows", None)
-    count = _task_count(planner, size // _TASK_BYTES + 1, rows) if rows is not None else 1
+    count = _task_count(planner, size // _task_bytes(planner) + 1, rows) if rows is not None else 1
     if count == 1 or rows is None:
         return Fragment((operators.LocalScan(node.attributes, node.data),), node.output, size)
     tasks = [
@@ -43,7 +43,7 @@ def plan_range(planner: Planner, node: logical.Range) -> Fragment:
     """One task, or parts of the range."""
     (attribute,) = node.attributes
     rows = range_rows(node)
-    count = _task_count(planner, rows // _TASK_ROWS + 1, rows)
+    count = _task_count(planner, rows // min(_TASK_ROWS, _task_bytes(planner)) + 1, rows)
     if planner.keep_partitions and node.num_partitions:
         count = max(1, min(node.num_partitions, rows))
     tasks = [_range_part(attribute, node, start, end) for start, end in _spans(rows, count)]
@@ -86,6 +86,10 @@ def plan_file_scan(planner: Planner, node: logical.FileScan) -> Fragment:
         for files in groups
     ]
     return Fragment(tuple(tasks), node.output, size)
+
+
+def _task_bytes(planner: Planner) -> int:
+    return min(_TASK_BYTES, planner.memory.scan_bytes) if planner.spills else _TASK_BYTES
 
 
 def _task_count(planner: Planner, by_size: int, rows: int) -> int:

@@ -18,6 +18,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.executors.shuffle.partitioner import partition_of_rows
 from voltray.executors.shuffle.pieces import compact_table
 from voltray.executors.shuffle.writer import destination_spans
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.stages import Exchange
 
 Span = tuple[int, int]
@@ -72,6 +73,21 @@ class SpilledPiece:
         return [pa.ipc.open_stream(pa.py_buffer(data)).read_all() for data in self.files.read(self.path, spans)]
 
 
+@contextlib.contextmanager
+def _disk() -> Iterator[None]:
+    """What the disk refuses, above all for want of room, as the query's error."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise spark_error(
+            "SPILL_OUT_OF_MEMORY",
+            ErrorKind.SPARK,
+            consumerToSpill="an exchange",
+            message=f"{reason} in an executor's spill folder.",
+        ) from None
+
+
 class SpillFile:
     """One task's exchanged rows, written as they come; cut by partition."""
 
@@ -83,8 +99,9 @@ class SpillFile:
         self._schema: pa.Schema | None = None
         self.rows = np.zeros(exchange.num_partitions, dtype=np.int64)
         self.bytes = np.zeros(exchange.num_partitions, dtype=np.int64)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._sink = pa.OSFile(str(path), "wb")
+        with _disk():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._sink = pa.OSFile(str(path), "wb")
 
     def write(self, frame: pl.DataFrame) -> None:
         """Add a chunk of rows."""
@@ -99,8 +116,9 @@ class SpillFile:
         self.rows += counts
         self.bytes += (counts * (table.nbytes / max(1, frame.height))).astype(np.int64)
         starts = np.cumsum(counts) - counts
-        for partition in np.flatnonzero(counts).tolist():
-            self._write_part(partition, table.slice(int(starts[partition]), int(counts[partition])))
+        with _disk():
+            for partition in np.flatnonzero(counts).tolist():
+                self._write_part(partition, table.slice(int(starts[partition]), int(counts[partition])))
 
     def _write_part(self, partition: int, part: pa.Table) -> None:
         offset = self._sink.tell()
@@ -110,7 +128,8 @@ class SpillFile:
 
     def finish(self, destinations: int, files: SpillReader) -> tuple[SpilledPiece, ...]:
         """Close the file: a piece for each destination, all of them in it."""
-        self._sink.close()
+        with _disk():
+            self._sink.close()
         assert self._schema is not None
         spans = destination_spans(self._exchange.num_partitions, destinations)
         return tuple(

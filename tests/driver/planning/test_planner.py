@@ -30,6 +30,9 @@ class SomeSettings:
 
     single_stage_bytes: int
     shuffle_partitions: int = 200
+    executors: int = 1
+    executor_memory: int = 8 << 30
+    object_store_memory: int = 1 << 30
 
 
 @dataclass
@@ -59,12 +62,17 @@ class Runner:
 
 
 def planned(
-    plan: LogicalPlan, single_stage_bytes: int = 0, confs: dict[str, str] | None = None, **options: Any
+    plan: LogicalPlan,
+    single_stage_bytes: int = 0,
+    confs: dict[str, str] | None = None,
+    executor_memory: int = 8 << 30,
+    **options: Any,
 ) -> tuple[Fragment, Runner]:
     """A plan's last fragment, and the stages that ran before it."""
     runner = Runner()
     context = EvaluationContext(confs=tuple((confs or {}).items()))
-    planner = Planner(SomeSettings(single_stage_bytes), context, runner, slots=3, **options)
+    settings = SomeSettings(single_stage_bytes, executor_memory=executor_memory)
+    planner = Planner(settings, context, runner, slots=3, **options)
     return planner.plan_query(plan), runner
 
 
@@ -96,6 +104,17 @@ def test_what_fits_is_one_task_without_exchanges() -> None:
     fragment, runner = planned(logical.Sort(groups, (SortOrder(a),)), SMALL)
     assert fragment.is_single and not runner.stages
     assert kinds(fragment.tasks[0]) == ["Sort", "Aggregate", "HashJoin", "LocalScan", "LocalScan"]
+
+
+def test_what_does_not_fit_the_memory_is_exchanged_and_may_spill() -> None:
+    rows, (a, b) = table(200_000, "a", "b")
+    plan = logical.Sort(logical.Aggregate(rows, (a,), (total(b),)), (SortOrder(a),))
+    _, runner = planned(plan, SMALL, executor_memory=1 << 20)
+    assert runner.kinds() == ["hash", "keep"] and len(runner.stages[0].tasks) > 1
+    assert all(dict(stage.metadata)["spill_bytes"] for stage in runner.stages)
+    # What is passed on as it comes needs no room, and the first rows in order are few.
+    for streamed in (logical.Filter(rows, call_equals(a, b)), logical.Limit(logical.Sort(rows, plan.orders), 5, 0)):
+        assert not planned(streamed, SMALL, executor_memory=1 << 20)[1].stages
 
 
 def test_aggregates_run_in_two_parts() -> None:
