@@ -1,4 +1,4 @@
-"""What one query costs the scheduler at 10, 100 and 1,000 nodes: the real scheduler, fake executors, a clock that jumps.
+"""What one query costs the scheduler at 10, 100 and 1,000 nodes: real scheduler, fake executors, a clock that jumps.
 
 usage: python benchmarks/scheduler_simulation.py [--nodes 10,100,1000] [--slots 4] [--waves 2] [--task-seconds 5]
 

@@ -62,7 +62,7 @@ def _lost(pieces: Sequence[Any]) -> frozenset[str]:
 def _is_nowhere(place: Mapping[str, Any] | None, alive: set[str]) -> bool:
     """Whether Ray does not know an object, or only on dead nodes; a small one is on none, but with its owner."""
     nodes = None if place is None else place.get("node_ids") or []
-    return nodes is None or bool(nodes) and not alive.intersection(nodes)
+    return nodes is None or (bool(nodes) and not alive.intersection(nodes))
 
 
 def _lost_of_halves(pieces: Sequence[Any]) -> frozenset[str]:

@@ -159,7 +159,7 @@ class QueryStages:
             source = stored.inputs[key.source]
             slices = []
             for _, _, reference, part in source.pieces(key):
-                slices.append(replace(part, argument=len(collected)))
+                slices.append(PieceSlice(len(collected), part.first, part.last))
                 collected.append(reference)
             pieces.append((key.text, tuple(slices)))
             if key.mode == BY_PARTITION and source.destinations > 1:

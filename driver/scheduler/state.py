@@ -33,6 +33,8 @@ class StageState:
 
     stage_id: int
     tasks: tuple[TaskState, ...]
+    done_count: int = 0
+    """Tasks that are done."""
 
     @classmethod
     def of(cls, stage_id: int, count: int) -> StageState:
@@ -45,18 +47,15 @@ class StageState:
         return tuple([i for i, t in enumerate(self.tasks) if t.status is TaskStatus.WAITING])
 
     @property
-    def done_count(self) -> int:
-        """Tasks that are done."""
-        return sum(t.status is TaskStatus.DONE for t in self.tasks)
-
-    @property
     def is_done(self) -> bool:
         """Whether all tasks are."""
         return self.done_count == len(self.tasks)
 
 
 def _with(state: StageState, index: int, task: TaskState) -> StageState:
-    return replace(state, tasks=(*state.tasks[:index], task, *state.tasks[index + 1 :]))
+    done = (task.status is TaskStatus.DONE) - (state.tasks[index].status is TaskStatus.DONE)
+    tasks = (*state.tasks[:index], task, *state.tasks[index + 1 :])
+    return StageState(state.stage_id, tasks, state.done_count + done)
 
 
 def started(state: StageState, index: int) -> StageState:
