@@ -135,7 +135,7 @@ def carrier(dtype: DataType) -> pl.DataType:
         return plain
     match dtype:
         case DecimalType():
-            return pl.Decimal(dtype.precision, dtype.scale)
+            return pl.Decimal(max(dtype.precision, 1), dtype.scale)  # Polars has no DECIMAL(0, 0)
         case ArrayType():
             return pl.List(carrier(dtype.elementType))
         case MapType():

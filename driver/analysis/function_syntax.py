@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from voltray.driver.analysis.errors import analysis_error
-from voltray.driver.plan.expressions import UnresolvedFunction
+from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedFunction
 from voltray.executors.functions.registry import Function
+from voltray.proto.expressions import SortOrder
+from voltray.proto.types import BinaryType, StringType
+
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import Typed
 
 _ORDERED = frozenset({"mode", "percentile_cont", "percentile_disc", "listagg", "string_agg"})
 _ORDER_NEEDED = frozenset({"percentile_cont", "percentile_disc"})
 _SKIPPING_NULLS = frozenset(
     {"first", "first_value", "last", "last_value", "any_value", "nth_value", "lag", "lead", "array_agg", "collect_list"}
 )
+
+
+_DISTINCT_INPUT = frozenset({"listagg", "string_agg"})
+
+
+def check_orderings(name: str, expression: UnresolvedFunction) -> None:
+    """``mode() WITHIN GROUP (ORDER BY v)`` or ``mode(v)``, but not both, and of all values."""
+    if name != "mode":
+        return
+    condition, function, keys = "INVALID_WITHIN_GROUP_EXPRESSION", "`mode`", len(expression.order_by)
+    if expression.distinct:
+        raise analysis_error(f"{condition}.DISTINCT_UNSUPPORTED", expression.origin, funcName=function)
+    if not expression.args and not keys:
+        raise analysis_error(f"{condition}.WITHIN_GROUP_MISSING", expression.origin, funcName=function)
+    if keys and keys != (wanted := 0 if expression.args else 1):
+        raise analysis_error(
+            f"{condition}.WRONG_NUM_ORDERINGS", expression.origin, funcName="`Mode`" if wanted else function,
+            expectedNum=wanted, actualNum=keys,
+        )  # fmt: skip
+
+
+def check_distinct_order(name: str, expression: UnresolvedFunction, value: Typed, orders: Sequence[Typed]) -> None:
+    """Distinct texts are put in the order of themselves alone."""
+    if name not in _DISTINCT_INPUT or not expression.distinct or not orders:
+        return
+    first = orders[0].expression
+    assert isinstance(first, SortOrder)
+    if len(orders) == 1 and first.child == value.expression and isinstance(value.dtype, (StringType, BinaryType)):
+        return
+    written = expression.order_by[0].child
+    shown = written.parts[-1] if isinstance(written, UnresolvedAttribute) else orders[0].text
+    raise analysis_error(
+        "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", None, funcName=f"`{name}`",
+        funcArg=f'"{value.text}"', orderingExpr=f'"{shown}"',
+    )  # fmt: skip
 
 
 def check_syntax(entry: Function, name: str, expression: UnresolvedFunction) -> None:

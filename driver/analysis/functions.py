@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from voltray.driver.analysis.casts import cast_to, eval_mode
 from voltray.driver.analysis.char_padding import with_char_padding
-from voltray.driver.analysis.collations import collated_result, under_one_collation
+from voltray.driver.analysis.collations import check_collations, collated_result, under_one_collation
 from voltray.driver.analysis.displays import DISPLAYS, WITHOUT_PARENTHESES
 from voltray.driver.analysis.errors import analysis_error, mismatch, ordinal, shown_type
-from voltray.driver.analysis.function_syntax import check_syntax
+from voltray.driver.analysis.function_syntax import check_distinct_order, check_syntax
 from voltray.driver.analysis.names import Displayed, Name, called, listed, rope, text_of
 from voltray.driver.analysis.operators import RULES, SYMBOLS
 from voltray.driver.analysis.resolver import Typed
@@ -271,7 +271,7 @@ def _accepted(resolution: FunctionResolution, position: int, accepts: Accept) ->
         if accepts.targets:
             return resolution.cast(argument.expression, accepts.targets[0])
         return argument.expression
-    for target in accepts.targets:
+    for target in () if accepts.strict else accepts.targets:
         found = implicit_cast(dtype, target, resolution.ansi)
         if found is not None:
             return resolution.cast(argument.expression, found)
@@ -406,6 +406,7 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
     collated = under_one_collation(name, arguments, shown, expression.origin)
     if collated is not arguments:
         arguments, shown = collated, display(entry, name, collated, expression)
+    check_collations(name, arguments, shown, expression.origin)
     arguments = with_char_padding(name, arguments)
     _check_place(entry, arguments, shown, resolver, expression.origin)
     condition = None
@@ -418,6 +419,7 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
     check_syntax(entry, name, expression)
     orders = tuple([resolver.resolve(o) for o in expression.order_by])
     if orders:
+        check_distinct_order(name, expression, arguments[0], orders)
         shown = rope(shown, " WITHIN GROUP (ORDER BY ", listed([within_group_name(o, name) for o in orders]), ")")
     resolution = FunctionResolution(
         entry, name, arguments, resolver, shown, expression.origin, expression.distinct,
@@ -507,6 +509,7 @@ def apply_function(
     if entry is None:
         raise unresolved_routine(UnresolvedFunction((name,), (), origin=origin), resolver)
     shown = display(entry, name, arguments, None)
+    arguments = under_one_collation(name, arguments, shown, origin)
     return _resolved(FunctionResolution(entry, name, arguments, resolver, shown, origin))
 
 

@@ -10,6 +10,7 @@ from voltray.driver.analysis.arguments import ordered_arguments
 from voltray.driver.analysis.distributed_sequence import distributed_sequence
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.update_fields import make_struct
+from voltray.driver.analysis.function_syntax import check_orderings
 from voltray.driver.analysis.functions import find_function, resolve_entry, unresolved_routine
 from voltray.driver.analysis.names import called, rope
 from voltray.driver.analysis.resolver import Typed
@@ -189,6 +190,7 @@ def _nth_value(expression: UnresolvedFunction, resolver: ExpressionResolver) -> 
 
 def _mode(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
     """``mode() WITHIN GROUP (ORDER BY v)``: the least of the most frequent is told as of a descending order."""
+    check_orderings("mode", expression)
     if expression.args or len(expression.order_by) != 1:
         return _entry("mode", expression, resolver)
     order = resolver.resolve(expression.order_by[0])

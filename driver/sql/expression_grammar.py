@@ -93,6 +93,15 @@ class ExpressionGrammar(SparkParser):
     def _parse_bitwise(self) -> Any:
         return self._parse_bits(0)
 
+    def _parse_window(self, this: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._curr and self._next and self._curr.token_type == TokenType.FILTER:
+            following = self._tokens[self._index + 2 : self._index + 3]
+            if self._next.token_type == TokenType.L_PAREN and (
+                not following or following[0].token_type != TokenType.WHERE
+            ):
+                self.raise_error("a filter begins with WHERE", self._next)
+        return super()._parse_window(this, *args, **kwargs)
+
     def _parse_is(self, this: Any) -> Any:
         found = super()._parse_is(this)
         if isinstance(found, exp.Cast | exp.Bracket | exp.Dot):
@@ -143,7 +152,11 @@ class ExpressionGrammar(SparkParser):
     def _parse_types(self, check_func: bool = False, *args: Any, **options: Any) -> Any:
         index = self._index
         try:
-            return super()._parse_types(check_func, *args, **options)
+            first = self._curr
+            found = super()._parse_types(check_func, *args, **options)
+            if isinstance(found, exp.DataType) and first is not None and self._prev is not None:
+                found.meta["written"] = self.sql[first.start : self._prev.end + 1]
+            return found
         except ParseError:
             if not check_func:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import Any
@@ -328,7 +329,13 @@ def _cast(mode: str | None) -> Converter:
 
 def data_type(node: exp.Expression, text: SqlText) -> t.DataType:
     """The Spark type that a type node means."""
+    written = node.meta.get("written", "")
+    if _PLAIN_TYPE.fullmatch(written):  # as it was written: sqlglot forgets what Spark refuses
+        return parse_schema(written)
     return parse_schema(type_text(node))
+
+
+_PLAIN_TYPE = re.compile(r"\w+\s*(?:\([\d\s,]*\))?")
 
 
 def _collate(node: exp.Collate, text: SqlText) -> Expression:

@@ -197,6 +197,8 @@ class _Parser:
         word = self.name().lower()
         plain = _PLAIN.get(word)
         if plain is not None:
+            if self.peek() == "(":
+                self._refuse_length(word)
             return plain
         special = _SPECIAL.get(word)
         if special is None:
@@ -204,6 +206,11 @@ class _Parser:
             shown = self.tokens[start][1]
             raise spark_error("UNSUPPORTED_DATATYPE", ErrorKind.PARSE, typeName=f'"{shown.upper()}"')
         return special(self)
+
+    def _refuse_length(self, word: str) -> None:
+        """A length where the type has none."""
+        numbers = ",".join([str(n) for n in self.arguments()])
+        raise spark_error("UNSUPPORTED_DATATYPE", ErrorKind.PARSE, typeName=f'"{word.upper()}({numbers})"')
 
     def arguments(self) -> list[int]:
         """Numbers in parentheses, if any."""
@@ -226,7 +233,7 @@ class _Parser:
                 maxPrecision=t.MAX_DECIMAL_PRECISION,
             )
         if scale > precision:
-            raise spark_error("DECIMAL_SCALE_EXCEEDS_PRECISION", scale=scale, precision=precision)
+            raise spark_error("_LEGACY_ERROR_TEMP_1228", scale=scale, precision=precision)
         return t.DecimalType(precision, scale)
 
     def _precision_and_scale(self) -> tuple[int, int]:

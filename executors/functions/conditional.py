@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -170,8 +171,10 @@ def case_name(names: tuple[str, ...]) -> str:
 
 
 _T = common("T")
-_WHEN = Signature((Parameter("condition", BOOLEAN_INPUT), Parameter("value", _T)), repeated=2, minimum=2)
-_IF = parameters(("expr1", BOOLEAN_INPUT), ("expr2", _T), ("expr3", _T))
+# Unlike AND and NOT these take no string for a condition.
+_CONDITION = replace(BOOLEAN_INPUT, strict=True)
+_WHEN = Signature((Parameter("condition", _CONDITION), Parameter("value", _T)), repeated=2, minimum=2)
+_IF = parameters(("expr1", _CONDITION), ("expr2", _T), ("expr3", _T))
 _COALESCE = Signature((Parameter("expr", _T),), repeated=1, minimum=1)
 _PAIR = parameters(("expr1", ANY), ("expr2", ANY))
 _TWO = parameters(("expr1", _T), ("expr2", _T))

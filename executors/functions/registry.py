@@ -59,6 +59,8 @@ class Accept:
     common: str = ""
     foldable: bool = False
     """Must be a constant (NON_FOLDABLE_INPUT otherwise)."""
+    strict: bool = False
+    """Takes NULL beside its classes, and nothing by a cast."""
     is_lambda: bool = False
     """Takes a lambda function; the entry's ``lambda_types`` says of what types."""
 

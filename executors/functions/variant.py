@@ -54,6 +54,7 @@ from voltray.proto.types import (
     StructField,
     StructType,
     VariantType,
+    carrier,
     type_name,
 )  # fmt: skip
 
@@ -283,6 +284,9 @@ _EXPLODED = StructType([
 
 
 def _variant_explode(evaluation: Evaluation, variant: pl.Expr) -> pl.Expr:
+    if isinstance(dtype_of(evaluation.call.args[0]), NullType):
+        return pl.lit(None, dtype=carrier(evaluation.call.dtype))
+
     def run(rows: Rows, variants: pl.Series) -> pl.Series:
         exploded: list[list[tuple[Any, ...]]] = []
         for value in decoded(variants):

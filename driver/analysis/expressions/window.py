@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type
-from voltray.driver.analysis.expressions.window_checks import check_bounds, check_frame, check_function
+from voltray.driver.analysis.expressions.window_checks import (
+    check_aggregate_frame,
+    check_bound_types,
+    check_bounds,
+    check_frame,
+    check_function,
+)
 from voltray.driver.analysis.functions import find_function, is_foldable
 from voltray.driver.analysis.names import Name, listed, rope, text_of
 from voltray.driver.analysis.resolver import Typed
@@ -52,6 +58,7 @@ def resolve_window(expression: UnresolvedWindow, resolver: ExpressionResolver) -
     partitions = [resolver.resolve(p) for p in expression.partition_by]
     orders = [resolver.resolve(o) for o in expression.order_by]
     check_function(call, expression)
+    check_aggregate_frame(call, function.text, expression)
     keys = tuple([o.expression for o in orders if isinstance(o.expression, SortOrder)])
     frame, frame_text = _frame(call, expression, keys, resolver)
     check_frame(call, expression, frame, keys)
@@ -141,6 +148,8 @@ def _written_frame(
         raise mismatch(
             "SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON", text_of(text), origin, comparison="less than or equal"
         )
+    if kind is FrameKind.RANGE and written and keys and not isinstance(dtype_of(keys[0]), NumericType):
+        check_bound_types(frame, text_of(text), resolver, origin)
     return WindowFrame(kind, lower, upper), text
 
 

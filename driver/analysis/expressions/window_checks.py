@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from voltray.driver.analysis.errors import analysis_error, mismatch
+from typing import TYPE_CHECKING
+
+from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type
 from voltray.driver.plan.expressions import UnresolvedFrame, UnresolvedWindow
 from voltray.proto.expressions import (
     AggregateCall,
@@ -25,10 +27,15 @@ from voltray.proto.types import (
     YearMonthIntervalType,
 )
 
+if TYPE_CHECKING:
+    from voltray.driver.analysis.resolver import ExpressionResolver
+
 _RANKS = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"})
 _OFFSETS = frozenset({"lag", "lead"})
 _TO_NOW = "specifiedwindowframe(RowFrame, unboundedpreceding$(), currentrow$())"
 _SHOWN = {"unbounded": "UNBOUNDED PRECEDING", "unbounded following": "UNBOUNDED FOLLOWING", "current": "CURRENT ROW"}
+_WHOLE = frozenset({"median", "percentile_cont", "percentile_disc"})
+_JOINED = frozenset({"listagg", "string_agg"})
 _MEASURED = (
     NumericType, DateType, TimestampType, TimestampNTZType, DayTimeIntervalType, YearMonthIntervalType,
 )  # fmt: skip
@@ -51,6 +58,27 @@ def check_bounds(frame: UnresolvedFrame, kind: str, origin: QueryContext | None)
         "SPECIFIED_WINDOW_FRAME_INVALID_BOUND", f"{kind} BETWEEN {lower} AND {upper}", origin,
         lower=f'"{lower}"', upper=f'"{upper}"',
     )  # fmt: skip
+
+
+def check_bound_types(
+    frame: UnresolvedFrame, shown: str, resolver: ExpressionResolver, origin: QueryContext | None
+) -> None:
+    """Both distances of a range of dates are told in the same unit."""
+    lower, upper = (resolver.resolve(b) for b in (frame.lower, frame.upper) if not isinstance(b, str))
+    if lower.dtype != upper.dtype:
+        raise mismatch(
+            "SPECIFIED_WINDOW_FRAME_DIFF_TYPES", shown, origin, lower=f'"{lower.text}"', upper=f'"{upper.text}"',
+            lowerType=shown_type(lower.dtype), upperType=shown_type(upper.dtype),
+        )  # fmt: skip
+
+
+def check_aggregate_frame(call: Expression, shown: str, expression: UnresolvedWindow) -> None:
+    """Aggregates that order their values themselves see a whole partition."""
+    if not isinstance(call, AggregateCall) or not (expression.order_by or expression.frame is not None):
+        return
+    ordered_text = call.name in _JOINED and bool(call.order_by)
+    if call.name in _WHOLE or ordered_text:
+        raise analysis_error("INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC", expression.origin, aggFunc=f'"{shown}"')
 
 
 def check_frame(

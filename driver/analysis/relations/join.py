@@ -17,7 +17,7 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quote
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, new_id, to_attribute, walk
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import BOOLEAN, BooleanType, NullType, StringType
+from voltray.proto.types import BOOLEAN, BooleanType, NullType
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -143,7 +143,7 @@ def join_condition(typed: Typed, analysis: Analysis, origin: QueryContext | None
         )
     if isinstance(typed.dtype, BooleanType):
         return expression
-    if isinstance(typed.dtype, (StringType, NullType)):
+    if isinstance(typed.dtype, NullType):
         return cast_to(expression, BOOLEAN, analysis.environment.ansi)
     raise analysis_error(
         "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", origin, joinCondition=f'"{typed.text}"',

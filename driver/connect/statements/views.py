@@ -11,6 +11,7 @@ from voltray.driver.catalog.records import CATALOG, GLOBAL_TEMP_DATABASE, Table
 from voltray.driver.catalog.session_catalog import table_exists, table_not_found
 from voltray.driver.connect.statements.lookup import Name, existing_view
 from voltray.driver.connect.statements.rows import NOTHING, Rows
+from voltray.driver.connect.statements.view_checks import analyzed_for_view, refuse_nameless, refuse_temporary
 from voltray.driver.plan import relations as r
 from voltray.driver.plan import statements as s
 from voltray.driver.plan import table_changes as c
@@ -113,18 +114,29 @@ def create_view(session: Session, operation: Operation, statement: s.CreateView)
     """Name a query, for the session, for all sessions, or for good."""
     if len(statement.name) > 1 and statement.scope == "temporary":
         raise spark_error("TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", actualName=quoted(statement.name))
-    query = session.analyze(statement.query)
+    query, temporary = analyzed_for_view(session, statement.query)
     _check_columns(session, statement, [a.name for a in query.output])
     plan = query
     if statement.columns:
         plan = session.analyze(r.ToDataFrame(statement.query, tuple([name for name, _ in statement.columns])))
     if statement.scope == "persistent":
+        _check_parts(session, statement, temporary, [a.name for a in query.output])
         _store_view(session, statement, plan, tuple([a.name for a in query.output]))
         return NOTHING
     catalog, name = session.catalog, statement.name[-1]
     create = catalog.create_global_temp_view if statement.scope == "global" else catalog.create_temp_view
     create(name, plan, replace=statement.replace, text=statement.text)
     return NOTHING
+
+
+def _check_parts(
+    session: Session, statement: s.CreateView, temporary: list[tuple[str, Name]], names: list[str]
+) -> None:
+    view = (CATALOG, *session.catalog.qualified(statement.name))
+    check_references(session, (*view[:-1], view[-1].lower()), statement.query)
+    refuse_temporary(view, temporary)
+    if not statement.columns:
+        refuse_nameless(view, statement.query, names)
 
 
 def _check_columns(session: Session, statement: s.CreateView, given: Sequence[str]) -> None:
