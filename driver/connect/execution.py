@@ -25,6 +25,8 @@ Response = base_pb2.ExecutePlanResponse
 # Clients take messages of 128 MiB; a chunk leaves room for what goes with it.
 LARGEST_CHUNK = 64 << 20
 SMALLEST_CHUNK = 1 << 10
+# Nobody sees the progress of a shorter query, and each response costs the client a call to release it.
+_SHORT_SECONDS = 0.1
 _LENGTH_DELIMITED = 2
 _ARROW_BATCH_TAG = bytes([Response.ARROW_BATCH_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
 _DATA_TAG = bytes([Response.ArrowBatch.DATA_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
@@ -63,7 +65,8 @@ def send_result(session: Session, operation: Operation, plan: LogicalPlan) -> No
     if head.HasField("schema"):
         operation.respond(head)
     send_observed(operation, run)
-    operation.respond(progress_response(run.progress()))
+    if operation.seconds > _SHORT_SECONDS:
+        operation.respond(progress_response(run.progress()))
 
 
 def _batch_fields(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voltray.driver.connect.security.watched_file import WatchedFile
 from voltray.driver.scheduler.admission import Admission
@@ -51,8 +51,15 @@ class UserConfs(Mapping[str, str]):
     server: Mapping[str, str]
 
     def __getitem__(self, key: str) -> str:
+        found = self.get(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A conf's value; most confs have none, and are asked for all the time."""
         found = self.server.get(key)
-        return self.session.share.limits.confs[key] if found is None else found
+        return self.session.share.limits.confs.get(key, default) if found is None else found
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self.session.share.limits.confs, **self.server})

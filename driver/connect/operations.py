@@ -50,6 +50,7 @@ class Operation:
         self.chunking = chunking[-1] if chunking else base_pb2.ResultChunkingOptions()
         self.buffer = ResponseBuffer(buffer_bytes, keep=self.reattachable)
         self.finished = threading.Event()
+        self._began = time.monotonic()
         self._lock = threading.Lock()
         self._run: QueryRun | None = None
         self._canceled: str | None = None
@@ -92,6 +93,11 @@ class Operation:
             self._run = run
         if self._canceled is not None:
             run.cancel()
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the operation was asked for."""
+        return time.monotonic() - self._began
 
     def admit(self, admission: Admission, share: Share) -> None:
         """Wait for the operation's place among those that run; it is given back as the operation ends."""

@@ -18,6 +18,7 @@ from voltray.driver.sql.grammar import SyntaxProblem
 from voltray.driver.sql.nodes import Pipe
 from voltray.driver.sql.options import GrammarOptions, current_options
 from voltray.driver.sql.queries import convert_query
+from voltray.driver.sql.recent import RECENT
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 
@@ -60,6 +61,8 @@ def parse_query(
     positional: tuple[Expression, ...] = (),
 ) -> Relation:
     """The unresolved relation of a query's text."""
+    if not named and not positional and (known := RECENT.get(text)) is not None:
+        return known
     tree = parse_statement(text)
     if not isinstance(tree, QUERY_NODES):
         raise spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=f"'{text.split()[0]}'", hint="")
