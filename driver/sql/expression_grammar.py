@@ -76,6 +76,9 @@ def _no_operand(parser: Any) -> exp.Expression:
     return exp.Null()
 
 
+_SIZED = frozenset({"decimal", "dec", "numeric", "char", "character", "varchar"})
+
+
 class ExpressionGrammar(SparkParser):
     """What differs from sqlglot's grammar of expressions."""
 
@@ -178,6 +181,9 @@ class ExpressionGrammar(SparkParser):
     def _unknown_type(self) -> None:
         if not self._curr or not self._curr.text.replace("_", "a").isalnum():
             return
+        if self._curr.text.lower() in _SIZED and self._next and self._next.token_type == TokenType.L_PAREN:
+            following = self._tokens[self._index + 2 : self._index + 3]
+            super().raise_error("a size is a number", following[0] if following else self._next)
         context = QueryContext(self._curr.text, self._curr.start, self._curr.end)
         name = f'"{self._curr.text.upper()}"'
         raise spark_error("UNSUPPORTED_DATATYPE", ErrorKind.PARSE, contexts=(context,), typeName=name)

@@ -15,7 +15,7 @@ from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.expression_grammar import TYPED_LITERAL, TYPED_NUMBER
 from voltray.driver.sql.intervals import INTERVAL_LITERAL, interval_literal
 from voltray.driver.sql.nodes import Pipe, TableArgument
-from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.schema import parse_schema, parse_type
 from voltray.driver.sql.type_text import type_text
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
@@ -255,6 +255,8 @@ def _in(node: exp.In, text: SqlText) -> Expression:
         )
         plan = text.query(query.this if isinstance(query, exp.Subquery) else query)
         return u.UnresolvedSubquery("in", plan, values=values, origin=text.origin(node))
+    if not node.expressions:
+        raise text.refused_word("(", node)
     return call("in", child, *convert_all(node.expressions, text), origin=text.origin(node))
 
 
@@ -331,7 +333,7 @@ def data_type(node: exp.Expression, text: SqlText) -> t.DataType:
     """The Spark type that a type node means."""
     written = node.meta.get("written", "")
     if _PLAIN_TYPE.fullmatch(written):  # as it was written: sqlglot forgets what Spark refuses
-        return parse_schema(written)
+        return parse_type(written)
     return parse_schema(type_text(node))
 
 

@@ -283,7 +283,8 @@ def _lateral_view(node: exp.Lateral, child: r.Relation, text: SqlText) -> r.Rela
 
 
 def _values(node: exp.Values, text: SqlText) -> r.Relation:
-    rows = [x.expressions if _is_row(x) else [x] for x in node.expressions]
+    node = _with_alias_of_last(node)
+    rows = [_cells(x) for x in node.expressions]
     parts: list[r.Relation] = []
     for row in rows:
         cells = [u.UnresolvedAlias(e.convert(cell, text), (f"col{i}",)) for i, cell in enumerate(row, start=1)]
@@ -294,9 +295,27 @@ def _values(node: exp.Values, text: SqlText) -> r.Relation:
     return _decorated(node, table, text)
 
 
-def _is_row(node: exp.Expression) -> bool:
-    """``(a, b)`` or ``struct(a, b)``."""
-    return isinstance(node, exp.Tuple) or (isinstance(node, exp.Anonymous) and str(node.this).lower() == "struct")
+def _with_alias_of_last(node: exp.Values) -> exp.Values:
+    """sqlglot reads ``VALUES 1, 2 AS t(a)`` as an alias of its last row alone."""
+    last = node.expressions[-1] if node.expressions else None
+    cell = last.expressions[0] if isinstance(last, exp.Tuple) and len(last.expressions) == 1 else None
+    alias = node.args.get("alias")
+    if not isinstance(cell, exp.Alias) or (alias is not None and alias.this is not None):
+        return node
+    changed = node.copy()
+    columns = [] if alias is None else alias.args.get("columns")
+    changed.set("alias", exp.TableAlias(this=exp.to_identifier(cell.alias), columns=columns))
+    changed.expressions[-1].set("expressions", [cell.this.copy()])
+    return changed
+
+
+def _cells(row: exp.Expression) -> list[exp.Expression]:
+    """A row's cells: ``(a, b)``, ``struct(a, b)`` or one value alone."""
+    cells = row.expressions if isinstance(row, exp.Tuple) else [row]
+    only = cells[0] if len(cells) == 1 else None
+    if isinstance(only, exp.Anonymous) and str(only.this).lower() == "struct" and only.expressions:
+        return [c.this if isinstance(c, exp.Alias) else c for c in only.expressions]
+    return cells
 
 
 def _balanced_union(parts: list[r.Relation]) -> r.Relation:

@@ -57,6 +57,14 @@ def parse_schema(text: str) -> t.DataType:
     return _from_ddl(text)
 
 
+def parse_type(text: str) -> t.DataType:
+    """One type, as a cast names it."""
+    parser = _Parser(text)
+    dtype = parser.data_type()
+    parser.end()
+    return dtype
+
+
 def parse_column_schema(text: str) -> t.StructType:
     """A schema of columns from text; a single type is refused."""
     dtype = parse_schema(text)
