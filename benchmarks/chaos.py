@@ -127,7 +127,12 @@ class Stand:
         return "nothing"
 
     def _node(self, chance: random.Random) -> str:
-        node = self.others.pop(chance.randrange(len(self.others)))
+        import ray
+
+        # Not the one through which the driver itself is in the cluster: its death would be the driver's.
+        own = ray.get_runtime_context().get_node_id()
+        node = chance.choice([n for n in self.others if n.node_id != own])
+        self.others.remove(node)
         self.nodes.remove_node(node, allow_graceful=False)
         return f"node {node.node_id[:6]}"
 

@@ -56,13 +56,22 @@ def _lost(pieces: Sequence[Any]) -> frozenset[str]:
         return frozenset([p.hex() for p in pieces]) if len(pieces) == 1 else _lost_of_halves(pieces)
     alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
     waiting = frozenset([p.hex() for p in pending])
-    return frozenset([p.hex() for p in pieces if p.hex() in waiting or _is_nowhere(places.get(p), alive)])
+    return frozenset([p.hex() for p in pieces if p.hex() in waiting or _is_nowhere(p, places.get(p), alive)])
 
 
-def _is_nowhere(place: Mapping[str, Any] | None, alive: set[str]) -> bool:
-    """Whether Ray does not know an object, or only on dead nodes; a small one is on none, but with its owner."""
-    nodes = None if place is None else place.get("node_ids") or []
-    return nodes is None or (bool(nodes) and not alive.intersection(nodes))
+def _is_nowhere(piece: Any, place: Mapping[str, Any] | None, alive: set[str]) -> bool:
+    """Whether Ray does not know an object, has it on dead nodes alone, or has nothing but an error in its place."""
+    if place is None:
+        return True
+    if nodes := place.get("node_ids"):
+        return not alive.intersection(nodes)
+    if place.get("did_spill"):
+        return False
+    try:  # on no node: a small one, which its owner holds, or the error that it has become
+        ray.get(piece, timeout=0)
+    except ray.exceptions.RayError:
+        return True
+    return False
 
 
 def _lost_of_halves(pieces: Sequence[Any]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 MAX_ATTEMPTS = 4
+MAX_INPUT_LOSSES = 20
 
 
 class TaskStatus(Enum):
@@ -25,6 +26,8 @@ class TaskState:
     attempts: int = 0
     avoided: frozenset[int] = frozenset()
     outcome: Any = None
+    input_losses: int = 0
+    """How often it could not run because its input was gone, which is not its fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,10 @@ def finished(state: StageState, index: int, outcome: Any) -> StageState:
 def failed(state: StageState, index: int, executor: int | None) -> StageState:
     """A task's executor died, or its input was lost: it is to start again, elsewhere where that can be."""
     task = state.tasks[index]
-    avoided = task.avoided if executor is None else task.avoided | {executor}
-    return _with(state, index, replace(task, status=TaskStatus.WAITING, avoided=avoided, outcome=None))
+    again = replace(task, status=TaskStatus.WAITING, outcome=None)
+    if executor is None:
+        return _with(state, index, replace(again, attempts=task.attempts - 1, input_losses=task.input_losses + 1))
+    return _with(state, index, replace(again, avoided=task.avoided | {executor}))
 
 
 def lost(state: StageState, index: int) -> StageState:
@@ -83,4 +88,5 @@ def lost(state: StageState, index: int) -> StageState:
 
 def is_exhausted(state: StageState, index: int) -> bool:
     """Whether a task has had all its attempts."""
-    return state.tasks[index].attempts >= MAX_ATTEMPTS
+    task = state.tasks[index]
+    return task.attempts >= MAX_ATTEMPTS or task.input_losses >= MAX_INPUT_LOSSES

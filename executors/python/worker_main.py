@@ -119,6 +119,17 @@ def run_worker(entry: Any, descriptor: int) -> None:
         entry.run_task(file)
 
 
+def start_factory(descriptor: int) -> None:
+    """Run the factory as a child of this process: Ray kills a dying executor's children, but not theirs."""
+    child = os.fork()
+    if child == 0:
+        run_factory(descriptor)
+        return
+    os.close(descriptor)
+    _, status = os.waitpid(child, 0)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
 def run_factory(descriptor: int) -> None:
     """Fork a worker for each request, which brings its socket and its output; tell of those that have ended."""
     control = socket.socket(fileno=descriptor)
@@ -236,7 +247,7 @@ def _sweep(alone: dict[int, str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "factory":
-        run_factory(int(sys.argv[2]))
+        start_factory(int(sys.argv[2]))
     else:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         sys.path.insert(0, sys.argv[3])

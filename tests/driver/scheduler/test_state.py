@@ -47,7 +47,7 @@ def test_a_task_has_so_many_attempts() -> None:
     state = StageState.of(1, 1)
     for _ in range(MAX_ATTEMPTS):
         assert not is_exhausted(state, 0)
-        state = failed(started(state, 0), 0, None)
+        state = failed(started(state, 0), 0, 0)
     assert is_exhausted(state, 0)
 
 
