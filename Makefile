@@ -49,8 +49,9 @@ unit: install ## Run the tests; a choice of them with TESTS="tests/driver -k joi
 format: install ## Sort imports, apply the safe fixes, lay out the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-docs: install ## Write docs/settings.md from driver/settings.py
+docs: install ## Write docs/settings.md and docs/functions.md from what they describe
 	@$(BIN)/python -c 'from voltray.driver.settings import settings_document; print(settings_document(), end="")' > docs/settings.md
+	@$(BIN)/python tests/architecture/functions_document.py > docs/functions.md
 
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock

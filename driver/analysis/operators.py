@@ -7,7 +7,7 @@ Each rule takes the operands' resolved expressions and gives them coerced, or an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voltray.driver.analysis.casts import cast_to
 from voltray.driver.analysis.errors import mismatch, shown_type
@@ -211,6 +211,7 @@ def _temporal(
 
 
 _MOMENTS = '"(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE)"'
+_DAYS = '("INT" or "SMALLINT" or "TINYINT")'
 _SHIFTING = (DayTimeIntervalType, CalendarIntervalType)
 
 
@@ -223,6 +224,12 @@ def _unexpected(
     )  # fmt: skip
 
 
+def _text_for_days(function: str, date: Typed, text: Typed, ansi: bool, origin: QueryContext | None) -> Exception:
+    """Text is promoted (to a date, or without ANSI to a number) before anyone asks for days: it never fits."""
+    promoted = replace(text, expression=cast_to(text.expression, DATE if ansi else DOUBLE, ansi))
+    return _unexpected(promoted, "second", _DAYS, called(function, (date.name, text.name)), origin)
+
+
 def _temporal_sum(left: Typed, right: Typed, ansi: bool, origin: QueryContext | None) -> Operands | None:
     a, b = left.dtype, right.dtype
     if _regular_intervals(a, b):
@@ -231,6 +238,12 @@ def _temporal_sum(left: Typed, right: Typed, ansi: bool, origin: QueryContext | 
     if isinstance(b, times) and not isinstance(a, times):
         if isinstance(a, (*_INTERVALS, NullType)) or (isinstance(b, DateType) and not isinstance(a, StringType)):
             return _moved(right, left, ansi, "", origin)
+    if isinstance(a, StringType) and isinstance(b, DateType):
+        if ansi:
+            raise _unexpected(right, "second", _DAYS, called("date_add", (left.name, right.name)), origin)
+        raise _text_for_days("date_add", right, left, ansi, origin)
+    if isinstance(a, DateType) and isinstance(b, StringType):
+        raise _text_for_days("date_add", left, right, ansi, origin)
     if isinstance(a, _SHIFTING) and not isinstance(b, (*times, *_SHIFTING)):
         return _moved(right, left, ansi, "", origin)
     return _moved(left, right, ansi, "", origin)
@@ -318,6 +331,8 @@ def _temporal_difference(
         return _moved(left, right, ansi, "-", origin)
     if isinstance(left.dtype, _TIMESTAMPS) or isinstance(right.dtype, _TIMESTAMPS):
         return _subtracted_timestamps(left, right, name, ansi, origin)
+    if not ansi and isinstance(left.dtype, DateType) and isinstance(right.dtype, StringType):
+        raise _text_for_days("date_sub", left, right, ansi, origin)
     if isinstance(right.dtype, DateType) or (
         isinstance(left.dtype, DateType) and isinstance(right.dtype, StringType)
     ):

@@ -226,6 +226,8 @@ def _resolve_to_binary(resolution: Any) -> Expression:
     if len(resolution.args) == 1:
         return resolution.call((args[0], Literal("hex", STRING)))  # type: ignore[no-any-return]
     form = resolution.coerce(1, STRING)
+    if isinstance(resolution.args[1], Literal) and resolution.args[1].value is not None:
+        form = Literal(str(resolution.args[1].value), STRING)
     if isinstance(form, Literal) and form.value is not None and form.value.lower() not in _READERS:
         raise resolution.mismatch(
             "INVALID_ARG_VALUE",

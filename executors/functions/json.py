@@ -14,7 +14,6 @@ from voltray.executors.functions.json_path import extract, read_path
 from voltray.executors.functions.json_values import MISSING, JsonColumns, Members, compact, parse_json
 from voltray.executors.functions.registry import (
     ANY,
-    STRING_INPUT,
     Accept,
     Function,
     FunctionKind,
@@ -213,7 +212,7 @@ def _resolve_json_tuple(resolution: Any) -> Expression:
             "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", functionName="`json_tuple`", expectedNum="> 1", actualNum=count,
             docroot="https://spark.apache.org/docs/latest",
         )  # fmt: skip
-    if any(not isinstance(dtype_of(a), StringType | NullType) for a in resolution.args):
+    if any(not isinstance(dtype_of(a), StringType) for a in resolution.args):
         raise resolution.mismatch("NON_STRING_TYPE", funcName="`json_tuple`")
     args = tuple([resolution.coerce(i, STRING) for i in range(count)])
     fields = [StructField(f"c{i}", STRING, True) for i in range(count - 1)]
@@ -244,7 +243,9 @@ def _resolve_schema_of_json(resolution: Any) -> Expression:
 
 
 _OPTIONS = Parameter("options", Accept(), optional=True)
-_PATH = parameters(("json", STRING_INPUT), ("path", STRING_INPUT))
+_TEXT = Accept((StringType, NullType), (), '"STRING"')
+"""Nothing is cast to text here."""
+_PATH = parameters(("json", _TEXT), ("path", _TEXT))
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(
@@ -259,11 +260,11 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("get_json_object",), _PATH, STRING, _each(_get_json_object, pl.String()),
         nullable=always_nullable, notes=_NOTE),
     Function(
-        ("json_array_length",), parameters(("jsonArray", STRING_INPUT)), INTEGER, _each(_array_length, pl.Int32()),
+        ("json_array_length",), parameters(("jsonArray", _TEXT)), INTEGER, _each(_array_length, pl.Int32()),
         nullable=always_nullable, notes=_NOTE,
     ),
     Function(
-        ("json_object_keys",), parameters(("json", STRING_INPUT)), ArrayType(STRING, True),
+        ("json_object_keys",), parameters(("json", _TEXT)), ArrayType(STRING, True),
         _each(_object_keys, pl.List(pl.String())), nullable=always_nullable, notes=_NOTE,
     ),
     Function(

@@ -96,11 +96,20 @@ def _resolve_map(resolution: Any) -> Expression:
             shown = "[" + ", ".join(type_name(k) for k in kinds) + "]"
             raise resolution.mismatch(f"CREATE_MAP_{what}_DIFF_TYPES", functionName="`map`", dataType=shown)
         sides.append(common)
-    if isinstance(sides[0], MapType):
+    if _holds_map(sides[0]):
         raise resolution.mismatch("INVALID_MAP_KEY_TYPE", keyType=type_name(sides[0]))
     cast = tuple([resolution.cast(a, sides[i % 2]) for i, a in enumerate(args)])
     dtype = MapType(sides[0], sides[1], any(nullable_of(a) for a in cast[1::2]))
     return resolution.call(cast, dtype, False)  # type: ignore[no-any-return]
+
+
+def _holds_map(dtype: DataType) -> bool:
+    match dtype:
+        case ArrayType():
+            return _holds_map(dtype.elementType)
+        case StructType():
+            return any(_holds_map(f.dataType) for f in dtype.fields)
+    return isinstance(dtype, MapType)
 
 
 @null_if_void

@@ -291,7 +291,8 @@ def _reversed_type(args: tuple[Expression, ...]) -> DataType:
 
 def _resolve_pad(resolution: Any) -> Expression:
     """Without padding text: blanks, or zero bytes for byte strings."""
-    args = [resolution.coerce(0, STRING) if not _is_bytes(resolution.args[0]) else resolution.args[0]]
+    bytes_alone = _is_bytes(resolution.args[0]) and (len(resolution.args) < 3 or _is_bytes(resolution.args[2]))
+    args = [resolution.args[0] if bytes_alone else resolution.coerce(0, STRING)]
     args.append(resolution.coerce(1, INTEGER))
     if len(resolution.args) > 2:
         args.append(resolution.coerce(2, BINARY if _is_bytes(args[0]) else STRING))

@@ -121,9 +121,27 @@ def json_value(value: pl.Expr, dtype: DataType, options: Options, context: Evalu
     return _quoted(rendered_text(value, dtype, options, context, "json"))
 
 
+def _json_key(key: pl.Expr, dtype: DataType, options: Options, context: EvaluationContext) -> pl.Expr:
+    """A key as Spark holds it: days and microseconds for moments, its parts between brackets for a nested one."""
+    match dtype:
+        case DateType() | TimestampType() | TimestampNTZType():
+            return key.to_physical().cast(pl.String)
+        case StructType():
+            names = struct_carrier_names(dtype)
+            parts = [
+                _json_key(key.struct.field(n), f.dataType, options, context).fill_null("null")
+                for n, f in zip(names, dtype.fields, strict=True)
+            ]
+            return pl.concat_str([pl.lit("["), pl.concat_str(parts, separator=","), pl.lit("]")])
+        case ArrayType():
+            element = _json_key(pl.element(), dtype.elementType, options, context).fill_null("null")
+            return pl.concat_str([pl.lit("["), key.list.eval(element).list.join(","), pl.lit("]")])
+    return rendered_text(key, dtype, options, context, "json")
+
+
 def _json_map(value: pl.Expr, dtype: MapType, options: Options, context: EvaluationContext) -> pl.Expr:
     keys = pl.element().struct.field("key")
-    key = _quoted(rendered_text(keys, dtype.keyType, options, context, "json"))
+    key = _quoted(_json_key(keys, dtype.keyType, options, context))
     shown = json_value(pl.element().struct.field("value"), dtype.valueType, options, context).fill_null("null")
     entry = pl.concat_str([key, pl.lit(":"), shown])
     entries = value.map.entries() if hasattr(value, "map") else value

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from functions_document import functions_document  # type: ignore[import-not-found]
+
 from voltray.driver.settings import settings_document
 
 ROOT = Path(__file__).parents[2]
@@ -41,3 +43,8 @@ def test_import_rule() -> None:
 def test_settings_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == settings_document(), "run: make docs"
+
+
+def test_functions_page_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "functions.md").read_text(encoding="utf-8")
+    assert page == functions_document(), "run: make docs"
