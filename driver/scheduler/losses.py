@@ -50,8 +50,9 @@ def _lost(pieces: Sequence[Any]) -> frozenset[str]:
         return frozenset()
     try:
         _, pending = ray.wait(list(pieces), num_returns=len(pieces), timeout=0, fetch_local=False)
-        places = ray.experimental.get_object_locations(list(pieces))
-    except (ray.exceptions.RayError, ValueError, KeyError):
+        # Asked of this process, which owns them; asking others for theirs ended it where one owner was dead.
+        places = ray.experimental.get_local_object_locations(list(pieces))
+    except (ray.exceptions.RayError, ValueError):
         # One whose owner is dead spoils the answer for all.
         return frozenset([p.hex() for p in pieces]) if len(pieces) == 1 else _lost_of_halves(pieces)
     alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
