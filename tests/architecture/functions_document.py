@@ -43,7 +43,8 @@ _HEAD = """# Functions
 All {listed} functions that Spark {release} lists, and {supported} that are supported. A name that is not supported is
 refused with `UNRESOLVED_ROUTINE`. *Checked against* names what was recorded from real Spark: files of
 `tests/executors/functions/recorded/` (one expression after another: name, type, nullability, value or error),
-scripts of `tests/conformance/golden/` (`golden`), and the examples of PySpark's documentation (`doctests`). This page is made by `make docs`.
+scripts of `tests/conformance/golden/` (`golden`), and the examples of PySpark's documentation (`doctests`).
+This page is made by `make docs`.
 
 | function | family | kind | supported | exact, or how it is done | checked against |
 | --- | --- | --- | --- | --- | --- |
