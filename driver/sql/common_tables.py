@@ -21,7 +21,10 @@ def parse_common_table(parser: Any) -> exp.Expression:
         parser.raise_error("Expected a name")
     limit = None
     if parser._match_text_seq("MAX", "RECURSION", "LEVEL"):
-        limit = int(parser._parse_number().name)
+        number = parser._parse_number()
+        if number is None or not number.name.isdigit():
+            parser.raise_error("Expected a number", parser._curr)
+        limit = int(number.name)
     parser._match(TokenType.ALIAS)
     query = parser._parse_wrapped(parser._parse_statement)
     table: exp.Expression = parser.expression(exp.CTE(this=query, alias=alias))

@@ -139,6 +139,8 @@ def _named_window(node: exp.Window, text: SqlText) -> tuple[str, Expression]:
 
 
 def _hint(node: exp.Expression, child: r.Relation, text: SqlText) -> r.Relation:
+    if not isinstance(node, exp.Expression):  # a hint that sqlglot could not read stays text
+        raise spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=f"'{str(node)[:40]}'", hint="")
     name = node.this if isinstance(node.this, str) else node.name
     arguments = [a for a in node.expressions if isinstance(a, exp.Expression)]
     return r.Hint(child, str(name), e.convert_all(arguments, text) if isinstance(node, exp.Anonymous) else ())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
 
+from voltray.proto.failures import ErrorKind, spark_error
+
 
 class _Types(Spark.Generator):
     """sqlglot writes TIME as TIMESTAMP for Spark, which had no TIME before 4.1."""
@@ -25,4 +27,7 @@ _DIALECT = _TypeDialect()
 
 def type_text(node: exp.Expression) -> str:
     """The text of a type."""
-    return node.sql(dialect=_DIALECT)
+    try:
+        return node.sql(dialect=_DIALECT)
+    except ValueError:  # a size that is no number
+        raise spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error="'('", hint="") from None

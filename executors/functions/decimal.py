@@ -51,7 +51,7 @@ def unscaled_of(column: pl.Series) -> pl.Series:
 
 def decimal_of(unscaled: pl.Series, target: DecimalType) -> pl.Series:
     """Unscaled Int128 numbers as a decimal column of a type."""
-    return unscaled.reinterpret(dtype=pl.Decimal(target.precision, target.scale))
+    return unscaled.reinterpret(dtype=pl.Decimal(max(target.precision, 1), target.scale))
 
 
 def wide(value: int) -> pl.Series:

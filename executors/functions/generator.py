@@ -69,6 +69,10 @@ def _exploder(with_position: bool) -> Any:
         if is_map and not with_position:
             return collection.map.entries()
 
+        if is_map and isinstance(kind.keyType, NullType):  # only the empty map has no type of key
+            nothing = pl.Series([[]], dtype=carrier(evaluation.call.dtype))
+            return pl.when(collection.is_not_null()).then(pl.lit(nothing).first())
+
         def explode(rows: Rows, columns: pl.Series) -> pl.Series:
             taken = lists.parts(columns.map.entries() if is_map else columns)
             fields = [taken.values.struct.field(n) for n in ("key", "value")] if is_map else [taken.values.alias("col")]
