@@ -27,6 +27,12 @@ MODULES = (
     "dataframe",
     "functions.partitioning",
     "functions.builtin",
+    "tvf",
+    "streaming.readwriter",
+    "streaming.query",
+    "merge",
+    "avro.functions",
+    "protobuf.functions",
 )
 
 
