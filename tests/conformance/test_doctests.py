@@ -30,9 +30,6 @@ MODULES = (
     "tvf",
     "streaming.readwriter",
     "streaming.query",
-    "merge",
-    "avro.functions",
-    "protobuf.functions",
 )
 
 
