@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from voltray.driver.connect.errors import invalid_handle
+from voltray.driver.connect.memory import GivingBack
 from voltray.driver.connect.operations import check_uuid
 from voltray.driver.connect.session import Session, SessionKey
 from voltray.proto.failures import ErrorKind, spark_error
@@ -35,6 +36,7 @@ class Sessions:
         self._sessions: dict[SessionKey, Session] = {}
         self._closed: OrderedDict[SessionKey, None] = OrderedDict()
         self._stopping = threading.Event()
+        self._memory = GivingBack()
         self._refusing = False
 
     def obtain(self, key: SessionKey, observed: str) -> Session:
@@ -69,6 +71,7 @@ class Sessions:
                 self._remember_closed(key)
         if session is not None:
             session.close()
+            self._memory.soon()
         return session
 
     def clone(self, source: Session, target_id: str | None) -> Session:
