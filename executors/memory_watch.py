@@ -10,7 +10,7 @@ from voltray.executors.memory import release_freed_memory
 
 _SECONDS = 0.1
 _ALLOWANCE = 1.15
-_LEAST_ROOM = 256 << 20
+_LEAST_ROOM = 512 << 20
 
 
 def own_bytes() -> int:

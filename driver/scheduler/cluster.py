@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import threading
 import time
 import uuid
@@ -51,6 +52,11 @@ class Cluster:
     def size(self) -> int:
         """Number of executors."""
         return len(self._executors)
+
+    @property
+    def executor_memory(self) -> int:
+        """Bytes that each executor may use."""
+        return self._settings.executor_memory
 
     @property
     def slots_of_executor(self) -> int:
@@ -203,6 +209,8 @@ class Cluster:
         for handle in self._executors:
             with contextlib.suppress(Exception):
                 ray.kill(handle.actor)
+        # Other nodes' executors remove theirs; one that was killed here could not.
+        shutil.rmtree(self._settings.spill_dir / self._server_id, ignore_errors=True)
         if self._owns_ray:
             ray.shutdown()
 

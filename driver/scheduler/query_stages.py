@@ -20,7 +20,7 @@ from voltray.driver.scheduler.query import StageProgress
 from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started
 from voltray.driver.scheduler.stragglers import stragglers
 from voltray.driver.scheduler.tables import StoredTables, take_out_tables
-from voltray.driver.scheduler.task_memory import task_memory
+from voltray.driver.scheduler.task_memory import check_fits, task_memory
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto import operators
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
@@ -150,7 +150,9 @@ class QueryStages:
         """A task of a stage ready to be sent."""
         stage, operator = stored.stage, stored.stage.tasks[index]
         tree, arguments = take_out_tables(operator, self.tables)
-        if stage.metadata:
+        if self.query_id in self.cluster.spilling:
+            check_fits(operator, stored.inputs, self.cluster.executor_memory)
+        elif stage.metadata:
             self.cluster.spilling[self.query_id] = None
         collected = list(arguments)
         pieces: list[tuple[str, tuple[PieceSlice, ...]]] = []
