@@ -39,7 +39,7 @@ _MERGED: dict[str, range | tuple[int, ...]] = {
     **dict.fromkeys(
         ("==", "=", "<=>", "<", "<=", ">", ">=", "in", "array", "array_join", "concat", "||", "greatest", "least",
          "coalesce", "array_contains", "array_except", "concat_ws", "mask", "replace", "translate", "trim", "ltrim",
-         "rtrim", "array_append", "array_prepend", "array_intersect", "array_position", "array_remove", "array_union",
+         "rtrim", "array_append", "array_intersect", "array_position", "array_remove", "array_union",
          "arrays_overlap", "contains", "endswith", "startswith", "find_in_set", "instr", "str_to_map", "levenshtein",
          "to_number", "try_to_number"), _ALL,
     ),
@@ -50,7 +50,7 @@ _MERGED: dict[str, range | tuple[int, ...]] = {
 # The same, but what is shown of their arguments stays as it was written.
 _SILENT: dict[str, range | tuple[int, ...]] = {
     "btrim": _ALL, "nvl": _ALL, "ifnull": _ALL, "nvl2": (1, 2), "between": _ALL, "like": (0, 1), "ilike": (0, 1),
-    "listagg": _ALL, "string_agg": _ALL,
+    "likeany": _ALL, "likeall": _ALL, "notlikeany": _ALL, "notlikeall": _ALL, "get_map_value": _ALL,
 }  # fmt: skip
 _REFUSING = frozenset(
     ("==", "=", "<=>", "<", "<=", ">", ">=", "in", "contains", "startswith", "endswith", "instr", "locate", "position",
@@ -75,7 +75,7 @@ _KEEPING = frozenset(
      "btrim", "lpad", "rpad", "replace", "translate", "repeat", "reverse", "overlay", "concat", "concat_ws", "elt",
      "substring_index", "split_part", "regexp_replace", "regexp_extract", "regexp_extract_all", "regexp_substr",
      "split", "mask", "sentences", "hex", "make_valid_utf8", "validate_utf8", "try_validate_utf8", "str_to_map",
-     "conv", "array_join", "json_tuple", "array", "listagg", "string_agg"),
+     "conv", "array_join", "array", "listagg", "string_agg"),
 )  # fmt: skip
 _FIRST_ONLY = frozenset(("format_string", "printf"))
 
@@ -114,7 +114,6 @@ def under_one_collation(
         arguments = tuple([changed.get(p, a) for p, a in enumerate(arguments)])
     elif name in _REFUSING and any(collation_of(a.dtype) == INDETERMINATE for a in arguments):
         raise _indeterminate(shown, origin)
-    _check_supported(name, arguments, shown, origin)
     return arguments
 
 
@@ -171,7 +170,8 @@ def _indeterminate(shown: Name, origin: QueryContext | None) -> Exception:
     return analysis_error("INDETERMINATE_COLLATION_IN_EXPRESSION", origin, expr=f'"{text_of(shown)}"')
 
 
-def _check_supported(name: str, arguments: tuple[Typed, ...], shown: Name, origin: QueryContext | None) -> None:
+def check_collations(name: str, arguments: tuple[Typed, ...], shown: Name, origin: QueryContext | None) -> None:
+    """UNEXPECTED_INPUT_TYPE where a function does not work under the collation of an argument."""
     if name not in _PATTERNS and name not in _SEARCHING:
         return
     if name in _SEARCHING and len(arguments) == 1:

@@ -19,10 +19,11 @@ from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import ANY, Function, parameters
 from voltray.proto.collations import INDETERMINATE, Collation, collation_named, collation_of, is_collated
 from voltray.proto.expressions import Call, Expression, Literal, dtype_of, nullable_of
-from voltray.proto.types import STRING, ArrayType, StringType, carrier
+from voltray.proto.types import STRING, ArrayType, MapType, StringType, carrier
 
 COMPARING = frozenset(("==", "=", "<=>", "<", "<=", ">", ">=", "in", "between", "equal_null", "array_contains",
-                       "array_position", "arrays_overlap"))  # fmt: skip
+                       "array_position", "arrays_overlap", "likeany", "likeall", "notlikeany",
+                       "notlikeall"))  # fmt: skip
 # Where the pattern stands among the arguments.
 _PATTERNS = {
     "like": (1,), "rlike": (1,), "regexp": (1,), "regexp_like": (1,), "regexp_count": (1,), "regexp_extract": (1,),
@@ -199,6 +200,22 @@ def _array_extreme(pick: Callable[..., Any]) -> Callable[[Pairs], Any]:
     return run
 
 
+def _map_value(evaluation: Evaluation, pairs: pl.Expr, wanted: pl.Expr) -> pl.Expr:
+    """The value of the first key that equals."""
+    types = [dtype_of(a) for a in evaluation.call.args]
+    dtype = types[0]
+    assert isinstance(dtype, MapType)
+    keys = pairs.map.keys()
+    found = [key_of(keys, ArrayType(dtype.keyType)), pairs.map.values(), key_of(wanted, dtype.keyType)]
+
+    def run(rows: Rows, *columns: pl.Series) -> pl.Series:
+        cells = zip(*[c.to_list() for c in columns], strict=True)
+        result = [None if ks is None or w is None or w not in ks else vs[ks.index(w)] for ks, vs, w in cells]
+        return pl.Series(result, dtype=carrier(dtype.valueType), strict=False)
+
+    return evaluation.columnwise(run, *found)
+
+
 _BODIES: dict[str, Callable[..., pl.Expr]] = {
     "contains": _each_row(text.contains),
     "startswith": _each_row(text.starts_with),
@@ -217,6 +234,7 @@ _BODIES: dict[str, Callable[..., pl.Expr]] = {
     "btrim": _each_row(_trimming("both", False)),
     "greatest": _extreme(">"),
     "least": _extreme("<"),
+    "get_map_value": _map_value,
     "array_distinct": _arrays(_distinct),
     "array_union": _arrays(_union),
     "array_intersect": _arrays(_intersect),

@@ -11,6 +11,7 @@ from voltray.proto.collations import Collation
 from voltray.proto.failures import ErrorKind, spark_error
 
 Spans = list[tuple[int, int]]
+_DOTTED_I = "i\u0307"  # what İ is in lower case
 
 
 def matches(collation: Collation, text: str, pattern: str, overlapping: bool = False) -> Spans:
@@ -41,23 +42,31 @@ def _occurrences(text: str, pattern: str, owners: list[int] | None, overlapping:
 
 def contains(collation: Collation, text: str, pattern: str) -> bool:
     """Whether the pattern occurs."""
+    text, pattern = _trimmed(collation, text, pattern)
     return not pattern or bool(matches(collation, text, pattern))
 
 
 def starts_with(collation: Collation, text: str, pattern: str) -> bool:
     """Whether the pattern occurs at the start."""
+    text, pattern = _trimmed(collation, text, pattern)
     return not pattern or any(start == 0 for start, _ in matches(collation, text, pattern, True))
 
 
 def ends_with(collation: Collation, text: str, pattern: str) -> bool:
     """Whether the pattern occurs at the end."""
+    text, pattern = _trimmed(collation, text, pattern)
     return not pattern or any(end == len(text) for _, end in matches(collation, text, pattern, True))
+
+
+def _trimmed(collation: Collation, text: str, pattern: str) -> tuple[str, str]:
+    return (text.rstrip(" "), pattern.rstrip(" ")) if collation.trims else (text, pattern)
 
 
 def position(collation: Collation, text: str, pattern: str, start: int = 1) -> int:
     """The 1-based place of the first occurrence from ``start`` on, 0 where there is none."""
     if start < 1:
         return 0
+    text, pattern = _trimmed(collation, text, pattern)
     if not pattern:
         return 1
     return next((at + 1 for at, _ in matches(collation, text, pattern, True) if at + 1 >= start), 0)
@@ -81,6 +90,7 @@ def split(collation: Collation, text: str, pattern: str) -> list[str]:
 
 def substring_index(collation: Collation, text: str, pattern: str, count: int) -> str:
     """What stands before the n-th occurrence, or after the n-th from the end."""
+    text, pattern = _trimmed(collation, text, pattern)
     if not pattern or count == 0:
         return ""
     found = matches(collation, text, pattern, True)
@@ -93,6 +103,7 @@ def split_part(collation: Collation, text: str, pattern: str, number: int) -> st
     """The n-th part, from the end where negative; the empty text beyond."""
     if number == 0:
         raise spark_error("INVALID_INDEX_OF_ZERO", ErrorKind.RUNTIME)
+    text, pattern = _trimmed(collation, text, pattern)
     parts = split(collation, text, pattern)
     at = number - 1 if number > 0 else len(parts) + number
     return parts[at] if 0 <= at < len(parts) else ""
@@ -122,18 +133,29 @@ def trim(collation: Collation, characters: str, text: str, side: str) -> str:
                           collation.ignores_accents)  # fmt: skip
     key = _character_key(untrimmed)
     taken = {key(c) for c in characters}
+    dotted = collation.locale is None and collation.ignores_case and "İ" in characters
     start, end = 0, len(text)
     if side in ("both", "leading"):
-        while start < end and key(text[start]) in taken:
-            start += 1
+        while start < end:
+            if dotted and text[start : min(start + 2, end)].lower() == _DOTTED_I:
+                start += 2
+            elif key(text[start]) in taken:
+                start += 1
+            else:
+                break
     if side in ("both", "trailing"):
         spaces = 0
         if collation.trims:  # spaces at the end do not count: what stands before them is trimmed, and they stay
             spaces = end - max(start, len(text.rstrip(" "))) if " " not in characters else 0
             end -= spaces
         before = end
-        while end > start and key(text[end - 1]) in taken:
-            end -= 1
+        while end > start:
+            if dotted and text[max(end - 2, start) : end].lower() == _DOTTED_I:
+                end -= 2
+            elif key(text[end - 1]) in taken:
+                end -= 1
+            else:
+                break
         if spaces:
             return text[start:end] + text[before : before + spaces]
     return text[start:end]

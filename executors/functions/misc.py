@@ -183,6 +183,8 @@ def _collate(evaluation: Evaluation, value: pl.Expr, name: pl.Expr) -> pl.Expr:
 
 def _collation_name(resolution: Any) -> str:
     dtype = dtype_of(resolution.args[0])
+    if not isinstance(dtype, (StringType, NullType)):
+        raise resolution.unexpected(0, '"STRING"')
     return f"SYSTEM.BUILTIN.{dtype.collation if isinstance(dtype, StringType) else 'UTF8_BINARY'}"
 
 

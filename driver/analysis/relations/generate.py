@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error, unsupported
 from voltray.driver.analysis.projection import exposed_for
-from voltray.driver.analysis.relations import keyword_list, python_worker_logs
+from voltray.driver.analysis.relations import collation_list, keyword_list, python_worker_logs
 from voltray.driver.analysis.relations.columns import call, over
 from voltray.driver.analysis.relations.range_function import resolve_range_function
 from voltray.driver.analysis.scope import Resolved, Scope, leaf_scope, scope_over
@@ -38,6 +38,8 @@ def resolve_table_function(relation: r.TableFunction, analysis: Analysis) -> Res
         return resolve_range_function(relation, analysis)
     if len(relation.name) == 1 and name == keyword_list.NAME:
         return analysis.relation(keyword_list.keywords_relation(relation, analysis.environment))
+    if len(relation.name) == 1 and name == collation_list.NAME:
+        return analysis.relation(collation_list.collations_relation(relation))
     if len(relation.name) == 1 and name == python_worker_logs.NAME:
         return analysis.relation(python_worker_logs.logs_relation(relation, analysis.environment))
     user = analysis.environment.user_function(("table function", relation.name[-1].lower()))
