@@ -174,6 +174,7 @@ class Cluster:
             self._executors[handle.index] = ExecutorHandle(handle.index, handle.generation, handle.actor, node_id)
             handle.actor.keep_queries.remote(tuple(self.spilling))
             self.slots.set_up(handle.index, True)
+        _log.info("executor %d is up", handle.index)
         return True
 
     def cancel(self, query_id: str) -> None:
