@@ -161,14 +161,13 @@ def arrow_type(dtype: DataType, time_zone: str = "UTC") -> pa.DataType:
         case DecimalType():
             return pa.decimal128(dtype.precision, dtype.scale)
         case ArrayType():
-            element = pa.field("element", arrow_type(dtype.elementType, time_zone), dtype.containsNull)
-            return pa.list_(element)
+            return pa.list_(_arrow_field("element", dtype.elementType, dtype.containsNull, time_zone))
         case MapType():
             key = pa.field("key", arrow_type(dtype.keyType, time_zone), nullable=False)
-            value = pa.field("value", arrow_type(dtype.valueType, time_zone), dtype.valueContainsNull)
+            value = _arrow_field("value", dtype.valueType, dtype.valueContainsNull, time_zone)
             return pa.map_(key, value)
         case StructType():
-            return pa.struct([pa.field(f.name, arrow_type(f.dataType, time_zone), f.nullable) for f in dtype.fields])
+            return pa.struct([_arrow_field(f.name, f.dataType, f.nullable, time_zone) for f in dtype.fields])
         case VariantType():
             marked = pa.field("metadata", pa.binary(), nullable=False, metadata={"variant": "true"})
             return pa.struct([pa.field("value", pa.binary(), nullable=False), marked])
@@ -177,9 +176,14 @@ def arrow_type(dtype: DataType, time_zone: str = "UTC") -> pa.DataType:
     raise TypeError(f"no Arrow type for the type {dtype.simpleString()}")
 
 
+def _arrow_field(name: str, dtype: DataType, nullable: bool, time_zone: str) -> pa.Field:
+    # Arrow has no field of nothing that cannot be NULL, such as the elements of array().
+    return pa.field(name, arrow_type(dtype, time_zone), nullable or isinstance(dtype, NullType))
+
+
 def arrow_schema(schema: StructType, time_zone: str = "UTC") -> pa.Schema:
     """The Arrow schema of a result as the client receives it."""
-    return pa.schema([pa.field(f.name, arrow_type(f.dataType, time_zone), f.nullable) for f in schema.fields])
+    return pa.schema([_arrow_field(f.name, f.dataType, f.nullable, time_zone) for f in schema.fields])
 
 
 # PyArrow makes no type of months (Arrow's YEAR_MONTH interval): it is read from the schema of one such column.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
+from collections.abc import Mapping
 from typing import Any
 
 from sqlglot import exp
 
 from voltray.driver.plan import expressions as u
-from voltray.driver.sql import literals
+from voltray.driver.sql import literals, predicates, windows
 from voltray.driver.sql.context import SqlText
+from voltray.driver.sql.converting import Converter, call, convert, convert_all
 from voltray.driver.sql.expression_grammar import TYPED_LITERAL, TYPED_NUMBER
 from voltray.driver.sql.intervals import INTERVAL_LITERAL, interval_literal
 from voltray.driver.sql.nodes import Pipe, TableArgument
@@ -20,8 +20,6 @@ from voltray.driver.sql.type_text import type_text
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import ErrorKind, spark_error
-
-Converter = Callable[[Any, SqlText], Expression]
 
 # Binary and unary operators: node class -> the name that the DataFrame API gives the operator.
 _BINARY: dict[type[exp.Expression], str] = {
@@ -66,26 +64,6 @@ _NULLARY: dict[type[exp.Expression], str] = {
     exp.CurrentSchema: "current_schema",
     exp.Localtimestamp: "localtimestamp",
 }
-
-
-def convert(node: exp.Expression | None, text: SqlText) -> Expression:
-    """The unresolved expression of a node; PARSE_SYNTAX_ERROR for what Spark's grammar does not have."""
-    if node is None:
-        raise text.error("an expression is missing")
-    converter = CONVERTERS.get(type(node))
-    if converter is not None:
-        return converter(node, text)
-    raise text.error(f"{type(node).__name__} is not an expression of Spark SQL", node)
-
-
-def convert_all(nodes: Iterable[exp.Expression], text: SqlText) -> tuple[Expression, ...]:
-    """Several expressions in order."""
-    return tuple([convert(n, text) for n in nodes])
-
-
-def call(name: str, *args: Expression, origin: Any = None) -> u.UnresolvedFunction:
-    """A call of a built-in function or operator."""
-    return u.UnresolvedFunction((name,), args, is_operator=True, origin=origin)
 
 
 # ---- names and literals ---------------------------------------------------------------------------
@@ -218,109 +196,6 @@ def _paren(node: exp.Paren, text: SqlText) -> Expression:
     return convert(node.this, text)
 
 
-def _is(node: exp.Is, text: SqlText) -> Expression:
-    child, what = convert(node.this, text), node.expression
-    if isinstance(what, exp.Null):
-        return call("isnull", child, origin=text.origin(node))
-    if isinstance(what, exp.Boolean):
-        return call("<=>", child, Literal(bool(what.this), t.BOOLEAN), origin=text.origin(node))
-    if isinstance(what, exp.Not) and isinstance(what.this, exp.Null):
-        return call("isnotnull", child, origin=text.origin(node))
-    raise text.error("IS takes NULL, TRUE, FALSE or UNKNOWN", node)
-
-
-def _not(node: exp.Not, text: SqlText) -> Expression:
-    inner = node.this
-    if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
-        return call("isnotnull", convert(inner.this, text), origin=text.origin(node))
-    return call("not", convert(inner, text), origin=text.origin(node))
-
-
-def _null_safe_not_equal(node: exp.NullSafeNEQ, text: SqlText) -> Expression:
-    return call("not", call("<=>", convert(node.this, text), convert(node.expression, text)))
-
-
-def _between(node: exp.Between, text: SqlText) -> Expression:
-    child = convert(node.this, text)
-    low, high = convert(node.args["low"], text), convert(node.args["high"], text)
-    return call("between", child, low, high, origin=text.origin(node))
-
-
-def _in(node: exp.In, text: SqlText) -> Expression:
-    child = convert(node.this, text)
-    query = node.args.get("query")
-    if query is not None:
-        values = (
-            child.args if isinstance(node.this, exp.Tuple) and isinstance(child, u.UnresolvedFunction) else (child,)
-        )
-        plan = text.query(query.this if isinstance(query, exp.Subquery) else query)
-        return u.UnresolvedSubquery("in", plan, values=values, origin=text.origin(node))
-    if not node.expressions:
-        raise text.refused_word("(", node)
-    return call("in", child, *convert_all(node.expressions, text), origin=text.origin(node))
-
-
-def _like(name: str) -> Converter:
-    def converted(node: Any, text: SqlText) -> Expression:
-        return _like_with(name, node, None, text)
-
-    return converted
-
-
-def _like_with(name: str, node: Any, escape: Expression | None, text: SqlText) -> Expression:
-    child, pattern = convert(node.this, text), node.expression
-    extra = () if escape is None else (escape,)
-    negated = bool(node.args.get("negate"))
-    if isinstance(pattern, exp.Any | exp.All):
-        patterns = pattern.this.expressions if isinstance(pattern.this, exp.Tuple) else [_unwrapped(pattern.this)]
-        if not patterns:
-            said = "Expected something between '(' and ')'."
-            raise spark_error("_LEGACY_ERROR_TEMP_0064", ErrorKind.PARSE, msg=said)
-        words = [p.this for p in patterns if isinstance(p, exp.Literal) and p.is_string]
-        if len(words) == len(patterns):  # constants make one function, which shows its child alone
-            folded = name == "ilike"
-            title = ("not" if negated else "") + "like" + ("any" if isinstance(pattern, exp.Any) else "all")
-            constants = [convert(p, text) for p in patterns]
-            if folded:
-                child = call("lower", child)
-                constants = [call("lower", c) for c in constants]
-            return call(title, child, *constants, origin=text.origin(node))
-        # x NOT LIKE ANY (p, q) is true where it is unlike one of them.
-        operator = "or" if isinstance(pattern, exp.Any) else "and"
-        tests: list[Expression] = [call(name, child, convert(p, text), origin=text.origin(node)) for p in patterns]
-        each = [call("not", test) for test in tests] if negated else tests
-        return reduce(lambda left, right: call(operator, left, right), each)
-    else:
-        found = call(name, child, convert(pattern, text), *extra, origin=text.origin(node))
-    return call("not", found, origin=text.origin(node)) if negated else found
-
-
-def _unwrapped(node: exp.Expression) -> exp.Expression:
-    return node.this if isinstance(node, exp.Paren) else node
-
-
-def _escape(node: exp.Escape, text: SqlText) -> Expression:
-    name = "ilike" if isinstance(node.this, exp.ILike) else "like"
-    return _like_with(name, node.this, convert(node.expression, text), text)
-
-
-def _case(node: exp.Case, text: SqlText) -> Expression:
-    subject = convert(node.this, text) if node.this is not None else None
-    args: list[Expression] = []
-    for branch in node.args["ifs"]:
-        condition = convert(branch.this, text)
-        args.append(condition if subject is None else call("==", subject, condition))
-        args.append(convert(branch.args["true"], text))
-    if node.args.get("default") is not None:
-        args.append(convert(node.args["default"], text))
-    return call("when", *args, origin=text.origin(node))
-
-
-def _if(node: exp.If, text: SqlText) -> Expression:
-    parts = [node.this, node.args.get("true"), node.args.get("false")]
-    return call("if", *convert_all([p for p in parts if p is not None], text), origin=text.origin(node))
-
-
 def _cast(mode: str | None) -> Converter:
     def converted(node: Any, text: SqlText) -> Expression:
         dtype = data_type(node.to, text)
@@ -355,8 +230,16 @@ def _bracket(node: exp.Bracket, text: SqlText) -> Expression:
 
 def _json_extract(node: exp.JSONExtract, text: SqlText) -> Expression:
     path = node.expression.sql(dialect="databricks").strip("'")
-    shown = path if path.startswith("$") else "$." + path
-    return call("variant_get", convert(node.this, text), Literal(shown, t.STRING), Literal("variant", t.STRING))
+    shown = path if path.startswith("$") else "$" + path if path.startswith("[") else "$." + path
+    shown = re.sub(r'\.?\["([^"\\]*)"\]', r"['\1']", shown)
+    value = convert(node.this, text)
+    found = call("variant_get", value, Literal(shown, t.STRING), Literal("variant", t.STRING))
+    keys = [a or b for a, b in _PATH_KEY.findall(shown)]
+    return u.UnresolvedAlias(found, (keys[-1],), origin=text.origin(node)) if keys else found
+
+
+# A column that is a part of a VARIANT is called by the last key on the way to it.
+_PATH_KEY = re.compile(r"\.([^.\[\]]+)|\[['\"]([^'\"]+)['\"]\]")
 
 
 def _at_time_zone(node: exp.AtTimeZone, text: SqlText) -> Expression:
@@ -428,7 +311,7 @@ def _argument(node: exp.Expression, text: SqlText) -> Expression:
             "table_argument",
             text.query(node.this),
             partition_by=convert_all(node.args["partition_by"], text),
-            order_by=tuple([order(o, text) for o in node.args["order_by"]]),
+            order_by=tuple([windows.order(o, text) for o in node.args["order_by"]]),
             with_single_partition=node.args["single"],
             origin=text.origin(node),
         )
@@ -444,7 +327,7 @@ def _filter(node: exp.Filter, text: SqlText) -> Expression:
 
 
 def _within_group(node: exp.WithinGroup, text: SqlText) -> Expression:
-    return _with_function(node, text, order_by=orders(node.expression, text))
+    return _with_function(node, text, order_by=windows.orders(node.expression, text))
 
 
 def _nulls(ignore: bool) -> Converter:
@@ -502,63 +385,6 @@ def _trim(node: exp.Trim, text: SqlText) -> Expression:
     return call(name, *convert_all([*characters, node.this], text), origin=text.origin(node))
 
 
-def _window(node: exp.Window, text: SqlText) -> Expression:
-    function = convert(node.this, text)
-    if node.args.get("alias") is not None and not node.args.get("partition_by") and not node.args.get("order"):
-        return u.UnresolvedWindow(function, window_name=node.alias, origin=text.origin(node))
-    if node.args.get("alias") is not None:
-        raise text.refused_word("(", node)
-    order = node.args.get("order")
-    return u.UnresolvedWindow(
-        function,
-        convert_all(node.args.get("partition_by") or [], text),
-        orders(order, text) if order is not None else (),
-        frame(node.args.get("spec"), text),
-        origin=text.origin(node),
-    )
-
-
-def frame(spec: exp.WindowSpec | None, text: SqlText) -> u.UnresolvedFrame | None:
-    """A window frame clause."""
-    if spec is None:
-        return None
-    if str(spec.args["kind"]).upper() == "GROUPS":
-        raise text.refused_word("groups", spec)
-    return u.UnresolvedFrame(str(spec.args["kind"]).lower(), _bound(spec, "start", text), _bound(spec, "end", text))
-
-
-def _bound(spec: exp.WindowSpec, name: str, text: SqlText) -> Expression | str:
-    value, side = spec.args.get(name), str(spec.args.get(f"{name}_side") or "").upper()
-    if not isinstance(value, exp.Expression):
-        if str(value).upper() != "UNBOUNDED":
-            return "current"
-        outside = "FOLLOWING" if name == "start" else "PRECEDING"
-        return f"unbounded {side.lower()}" if side == outside else "unbounded"
-    offset = convert(value, text)
-    if any(True for _ in value.find_all(exp.Column)):
-        words = "Frame bound value must be a literal."
-        raise spark_error("_LEGACY_ERROR_TEMP_0064", ErrorKind.PARSE, msg=words)
-    if side != "PRECEDING":
-        return offset
-    return call("-", offset)
-
-
-def orders(node: exp.Order, text: SqlText) -> tuple[u.UnresolvedSortOrder, ...]:
-    """The keys of an ORDER BY clause."""
-    return tuple([order(o, text) for o in node.expressions])
-
-
-def order(node: exp.Expression, text: SqlText) -> u.UnresolvedSortOrder:
-    """One sort key; sqlglot has filled in Spark's default place of NULLs."""
-    if not isinstance(node, exp.Ordered):
-        return u.UnresolvedSortOrder(convert(node, text))
-    descending = bool(node.args.get("desc"))
-    nulls_first = node.args.get("nulls_first")
-    return u.UnresolvedSortOrder(
-        convert(node.this, text), not descending, bool(nulls_first) if nulls_first is not None else None
-    )
-
-
 # ---- subqueries -----------------------------------------------------------------------------------
 def _exists(node: exp.Exists, text: SqlText) -> Expression:
     return u.UnresolvedSubquery("exists", text.query(node.this), origin=text.origin(node))
@@ -592,16 +418,16 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Placeholder: _placeholder,
     exp.Parameter: _parameter,
     exp.Paren: _paren,
-    exp.Is: _is,
-    exp.Not: _not,
-    exp.NullSafeNEQ: _null_safe_not_equal,
-    exp.Between: _between,
-    exp.In: _in,
-    exp.Like: _like("like"),
-    exp.ILike: _like("ilike"),
-    exp.Escape: _escape,
-    exp.Case: _case,
-    exp.If: _if,
+    exp.Is: predicates.is_test,
+    exp.Not: predicates.not_,
+    exp.NullSafeNEQ: predicates.null_safe_not_equal,
+    exp.Between: predicates.between,
+    exp.In: predicates.is_in,
+    exp.Like: predicates.like("like"),
+    exp.ILike: predicates.like("ilike"),
+    exp.Escape: predicates.escape,
+    exp.Case: predicates.case,
+    exp.If: predicates.if_,
     exp.Cast: _cast(None),
     exp.TryCast: _cast("try"),
     exp.Collate: _collate,
@@ -622,7 +448,7 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Substring: _substring,
     exp.StrPosition: _position,
     exp.Overlay: _special("overlay", "this", "expression", "from_", "for_"),
-    exp.Window: _window,
+    exp.Window: windows.window,
     exp.Exists: _exists,
     exp.Subquery: _subquery,
     exp.Select: _select,
@@ -632,3 +458,5 @@ CONVERTERS: Mapping[type[exp.Expression], Converter] = {
     exp.Except: _select,
     Pipe: _select,
 }
+
+__all__ = ["CONVERTERS", "call", "convert", "convert_all", "data_type"]

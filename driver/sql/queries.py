@@ -11,6 +11,7 @@ from sqlglot import exp
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import relations as r
 from voltray.driver.sql import expressions as e
+from voltray.driver.sql import windows
 from voltray.driver.sql.common_tables import with_relation
 from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.nodes import Pipe
@@ -131,8 +132,8 @@ def _named_window(node: exp.Window, text: SqlText) -> tuple[str, Expression]:
     window = u.UnresolvedWindow(
         Literal(None, INTEGER),
         e.convert_all(node.args.get("partition_by") or [], text),
-        e.orders(order, text) if order is not None else (),
-        e.frame(node.args.get("spec"), text),
+        windows.orders(order, text) if order is not None else (),
+        windows.frame(node.args.get("spec"), text),
         window_name=node.args["alias"].name if node.args.get("alias") is not None else None,
     )
     return node.this.name, window
@@ -152,7 +153,7 @@ def _modified(node: exp.Expression, relation: r.Relation, text: SqlText) -> r.Re
         clause = node.args.get(name)
         if clause is None:
             continue
-        keys = e.orders(clause, text)
+        keys = windows.orders(clause, text)
         if name in ("cluster", "distribute"):
             relation = r.RepartitionByExpression(relation, tuple([k.child for k in keys]), None)
         if name != "distribute":

@@ -124,6 +124,8 @@ class Evaluation:
 
     def with_call(self, call: Call | AggregateCall) -> Evaluation:
         """The same surroundings for another call."""
+        if call.origin is None and self.call.origin is not None:
+            call = replace(call, origin=self.call.origin)
         return replace(self, call=call)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.fresh_ids import with_fresh_ids
@@ -42,7 +43,7 @@ def resolve_named_table(relation: r.NamedTable, analysis: Analysis) -> Resolved:
     return qualified(resolved, _stored_qualifier(relation.parts, analysis))
 
 
-def _found(relation: r.NamedTable, analysis: Analysis) -> object:
+def _found(relation: r.NamedTable, analysis: Analysis) -> Any:
     try:
         return analysis.environment.resolve_table(relation)
     except SparkError as problem:
