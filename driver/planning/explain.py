@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from voltray.driver.plan.logical import LogicalPlan
+from voltray.driver.plan.redaction import REDACTED, is_secret
 from voltray.driver.plan.text import expression_text
 from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.driver.planning.planner import Planner
@@ -153,4 +154,7 @@ def _value(name: str, value: Any) -> str:
 def _item(value: Any) -> str:
     if isinstance(value, BufferAttribute):
         return value.column
+    match value:
+        case (str() as option, str()) if is_secret(option):
+            return str((option, REDACTED))
     return expression_text(value) if isinstance(value, Expression) else str(value)
