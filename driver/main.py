@@ -121,6 +121,17 @@ def run(script: str, args: tuple[str, ...], **flags: Any) -> None:
     sys.exit(run_script(settings, script, args))
 
 
+@main.command(
+    "token", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def token_command(words: tuple[str, ...]) -> None:
+    """Make tokens for users: `voltray token new --user ada` (docs/security.md)."""
+    from voltray.driver.connect.security.commands import token
+
+    token.main(list(words), prog_name="voltray token")
+
+
 @main.command()
 def version() -> None:
     """Print the versions of Voltray and of the Spark it answers as."""

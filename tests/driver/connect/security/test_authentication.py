@@ -28,7 +28,8 @@ from pyspark.sql.connect.proto import base_pb2_grpc
 from pyspark.sql.connect.session import SparkSession
 
 from voltray.driver.connect.security import jwt_tokens
-from voltray.driver.connect.security.tokens import digest_of
+from voltray.driver.connect.security.identity import Identity
+from voltray.driver.connect.security.tokens import digest_of, parse_tokens
 from voltray.driver.connect.server import STREAMED_REQUESTS, STREAMED_RESPONSES, UNARY, RunningServer, start_server
 from voltray.driver.main import main
 from voltray.driver.settings import SettingError, load_settings
@@ -411,6 +412,13 @@ def test_stock_clients_bring_tokens_to_this_machine_without_tls(tmp_path: Path):
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], told: str, tmp_path: Path):
     with pytest.raises(SettingError, match=told), serving(tmp_path, **settings):
         pass
+
+
+def test_new_tokens_are_ready_for_the_file():
+    done = CliRunner().invoke(main, ["token", "new", "--user", 'a"da', "--group", "x", "--may-mint"])
+    ((digest, made),) = parse_tokens(done.stdout.encode()).items()
+    assert made.identity == Identity('a"da', frozenset(("x",)), may_mint=True)
+    assert digest_of(done.stderr.split()[-1]) == digest
 
 
 def test_serving_other_machines_unprotected_is_refused_at_once():
