@@ -36,7 +36,7 @@ def suffixed_number(text: str) -> Literal:
     dtype = _SUFFIX_TYPES[suffix]
     if suffix in ("D", "F"):
         return _fraction(digits, dtype)
-    if not digits.isdigit():  # 1.5Y: a number, a dot and a name
+    if not digits.removeprefix("-").isdigit():  # 1.5Y: a number, a dot and a name
         base = _decimal(digits)
         raise spark_error(
             "INVALID_EXTRACT_BASE_FIELD_TYPE", base=f'"{digits.rstrip(".")}"', other=f'"{t.sql_type(base.dtype)}"'

@@ -131,7 +131,11 @@ def _exact_total(evaluation: Evaluation, dtype: DecimalType) -> Callable[..., pl
     def total(rows: Rows, high: pl.Series, low: pl.Series, approximate: pl.Series) -> pl.Series:
         numbers = high.to_physical() * wide(_HALF) + low.to_physical()
         if beyond_digits(numbers, approximate).any():
-            return exact_rows(rows, (numbers, approximate), _unwrapped, dtype.scale, target, mode)
+            try:
+                return exact_rows(rows, (numbers, approximate), _unwrapped, dtype.scale, target, mode)
+            except SparkError:
+                instead = "try_avg" if evaluation.call.name.endswith("avg") else "try_sum"
+                raise overflow_error("Overflow in sum of decimals", instead) from None
         return decimal_of(numbers, target)
 
     return total
