@@ -104,7 +104,8 @@ class LimitTable:
         own = sorted(groups)
         of_groups = _most_generous([self.members[g] for g in own if g in self.members])
         limits = _over(self.users.get(user, Limits()), _over(of_groups, self.default))
-        return Share(user, limits, tuple([(g, self.groups[g]) for g in own if g in self.groups]))
+        limited = [(g, self.groups[g]) for g in own if self.groups.get(g, GroupLimits()) != GroupLimits()]
+        return Share(user, limits, tuple(limited))
 
     def with_default(self, fallback: Limits) -> LimitTable:
         """The table with what its default leaves open taken from elsewhere."""
