@@ -28,6 +28,16 @@ def distinct_arguments(node: logical.Aggregate) -> tuple[Expression, ...] | None
     return shared
 
 
+def by_distinct_arguments(node: logical.Aggregate) -> tuple[tuple[Alias, ...], ...]:
+    """The aggregates in groups that are distinct in the same arguments; the plain ones are a group too."""
+    groups: dict[tuple[Expression, ...], list[Alias]] = {}
+    for alias in node.aggregates:
+        call = alias.child
+        is_distinct = isinstance(call, AggregateCall) and call.distinct
+        groups.setdefault(call.args if is_distinct and isinstance(call, AggregateCall) else (), []).append(alias)
+    return tuple([tuple(group) for group in groups.values()])
+
+
 def without_duplicates(
     planner: Planner, child: Fragment, node: logical.Aggregate, arguments: tuple[Expression, ...]
 ) -> tuple[Fragment, logical.Aggregate]:

@@ -117,6 +117,14 @@ def test_what_does_not_fit_the_memory_is_exchanged_and_may_spill() -> None:
         assert not planned(streamed, SMALL, executor_memory=1 << 20)[1].stages
 
 
+def test_aggregates_distinct_in_different_columns_are_spread_by_each() -> None:
+    rows, (a, b) = table(200_000, "a", "b")
+    plan = logical.Aggregate(rows, (), (total(a, distinct=True), total(b), total(b, distinct=True)))
+    fragment, runner = planned(plan, SMALL, executor_memory=1 << 20)
+    assert fragment.is_single and runner.kinds() == ["hash", "single", "single", "hash", "single"]
+    assert kinds(fragment.tasks[0])[:3] == ["Project", "NestedLoopJoin", "NestedLoopJoin"]
+
+
 def test_aggregates_run_in_two_parts() -> None:
     rows, (a, b) = table(30, "a", "b")
     fragment, runner = planned(logical.Aggregate(rows, (a,), (total(b),)))
