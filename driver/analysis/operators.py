@@ -44,6 +44,8 @@ from voltray.proto.types import (
     NullType,
     NumericType,
     StringType,
+    StructField,
+    StructType,
     TimestampNTZType,
     TimestampType,
     TimeType,
@@ -382,6 +384,16 @@ def _scaled_interval(
     return Operands((interval.expression, amount), function, name)
 
 
+def _struct_of(left: DataType, right: DataType, ansi: bool) -> DataType | None:
+    """Structs compare field by field, whatever the fields are called."""
+    if not isinstance(left, StructType) or not isinstance(right, StructType) or len(left) != len(right):
+        return None
+    pairs = list(zip(left.fields, right.fields, strict=True))
+    if not all(same_type(a.dataType, b.dataType) for a, b in pairs):
+        return None
+    return StructType([StructField(a.name, a.dataType, a.nullable or b.nullable) for a, b in pairs])
+
+
 # ---- comparison ------------------------------------------------------------------------------------
 def comparison(
     operator: str, left: Typed, right: Typed, name: Name, ansi: bool, origin: QueryContext | None
@@ -389,6 +401,8 @@ def comparison(
     """Operands of = <=> < <= > >=."""
     a, b = left.expression, right.expression
     common = _compared_as(a, b, ansi)
+    if common is None:
+        common = _struct_of(left.dtype, right.dtype, ansi)
     if common is None:
         raise mismatch(
             "BINARY_OP_DIFF_TYPES", text_of(name), origin, left=shown_type(left.dtype), right=shown_type(right.dtype)

@@ -14,17 +14,15 @@ from voltray.executors.functions.raising import may_raise
 from voltray.executors.functions.registry import (
     ANY,
     BOOLEAN_INPUT,
-    NUMERIC_INPUT,
     Function,
     Parameter,
     Signature,
     always_nullable,
     common,
-    never_nullable,
     parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of, nullable_of
-from voltray.proto.types import DataType, carrier
+from voltray.proto.types import INTEGER, DataType, carrier
 
 Branches = list[tuple[Expression, Expression]]
 
@@ -133,12 +131,15 @@ def _resolve_nullif(resolution: Any) -> Expression:
     return resolution.function_of("if", equal, Literal(None, dtype_of(first)), first)  # type: ignore[no-any-return]
 
 
-def _null_if_zero(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
-    return pl.when(value == 0).then(None).otherwise(value)
+def _resolve_null_if_zero(resolution: Any) -> Expression:
+    """The argument's type stays, whatever it is compared with 0 as."""
+    value = resolution.args[0]
+    equal = resolution.function_of("==", value, Literal(0, INTEGER))
+    return resolution.function_of("if", equal, Literal(None, dtype_of(value)), value)  # type: ignore[no-any-return]
 
 
-def _zero_if_null(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
-    return value.fill_null(pl.lit(0).cast(carrier(evaluation.call.dtype)))
+def _resolve_zero_if_null(resolution: Any) -> Expression:
+    return resolution.function_of("nvl", resolution.args[0], Literal(0, INTEGER))  # type: ignore[no-any-return]
 
 
 # ---- types --------------------------------------------------------------------------------------------
@@ -194,8 +195,8 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(("nullif",), _PAIR, _type_of(0), _nullif, resolve=_resolve_nullif, nullable=always_nullable),
     Function(
-        ("nullifzero",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _null_if_zero,
+        ("nullifzero",), parameters(("expr", ANY)), _type_of(0), resolve=_resolve_null_if_zero,
         nullable=always_nullable,
     ),
-    Function(("zeroifnull",), parameters(("expr", NUMERIC_INPUT)), _type_of(0), _zero_if_null, nullable=never_nullable),
+    Function(("zeroifnull",), parameters(("expr", ANY)), _type_of(0), resolve=_resolve_zero_if_null),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -241,6 +242,12 @@ _FIELDS = Signature(
 _INTEGRAL = Accept((IntegralType,), (LONG,), '"INTEGRAL"')
 
 
+def _nullable_without_ansi(resolution: Any) -> Expression:
+    """Then what is out of range gives NULL."""
+    call = resolution.finish()
+    return call if resolution.ansi else replace(call, nullable=True)
+
+
 def _shown(name: str, names: tuple[str, ...]) -> str:
     """Spark shows some of these by what stands for them."""
     if len(names) == 2 and name == "make_timestamp_ltz":
@@ -261,7 +268,8 @@ def _maker(name: str, target: DataType, tolerant: bool = False) -> Function:
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(
-        ("make_date",), parameters(("year", INT_INPUT), ("month", INT_INPUT), ("day", INT_INPUT)), DATE, _make_date
+        ("make_date",), parameters(("year", INT_INPUT), ("month", INT_INPUT), ("day", INT_INPUT)), DATE, _make_date,
+        resolve=_nullable_without_ansi,
     ),
     _maker("make_timestamp", TIMESTAMP),
     _maker("make_timestamp_ltz", TIMESTAMP),

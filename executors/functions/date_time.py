@@ -136,9 +136,22 @@ def _shift(sign: int) -> Callable[[Evaluation, pl.Expr, pl.Expr], pl.Expr]:
 def _resolve_days(resolution: Any) -> Expression:
     """Days are int or smaller; text is cast, a bigint refused."""
     days = resolution.args[1]
+    if isinstance(dtype_of(days), StringType) and not resolution.ansi:
+        return _legacy_days(resolution, days)
     if isinstance(dtype_of(days), StringType | NullType):
         return resolution.call((resolution.coerce(0, DATE), resolution.coerce(1, INTEGER)))  # type: ignore[no-any-return]
     return resolution.finish()  # type: ignore[no-any-return]
+
+
+def _legacy_days(resolution: Any, days: Expression) -> Expression:
+    """Without ANSI a text for days is a constant that holds an integer."""
+    if not isinstance(days, Literal):
+        raise resolution.unexpected(1, '("INT" or "SMALLINT" or "TINYINT")')
+    try:
+        whole = int(str(days.value))
+    except ValueError:
+        raise resolution.error("SECOND_FUNCTION_ARGUMENT_NOT_INTEGER", functionName=resolution.called_as) from None
+    return resolution.call((resolution.coerce(0, DATE), Literal(whole, INTEGER)))  # type: ignore[no-any-return]
 
 
 def _date_diff(evaluation: Evaluation, end: pl.Expr, start: pl.Expr) -> pl.Expr:

@@ -12,7 +12,7 @@ from voltray.executors.functions import lists
 from voltray.executors.functions.array import _array as interleaved
 from voltray.executors.functions.array_types import MAP, null_if_void
 from voltray.executors.functions.evaluation import Evaluation, Rows
-from voltray.executors.functions.map_build import checked_map
+from voltray.executors.functions.map_build import checked_map, null_map_key
 from voltray.executors.functions.registry import (
     ANY,
     STRING_INPUT,
@@ -54,6 +54,8 @@ def _map(evaluation: Evaluation, *pairs: pl.Expr) -> pl.Expr:
     if not pairs:
         return _empty(carrier(dtype))
     args = evaluation.call.args
+    if isinstance(dtype.keyType, NullType):
+        return evaluation.checked(pl.lit(None, carrier(dtype)), pairs[0].is_null(), null_map_key)
 
     def side(start: int, kind: DataType) -> pl.Expr:
         inner = Call("array", args[start::2], ArrayType(kind), False)

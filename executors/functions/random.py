@@ -22,6 +22,7 @@ from voltray.executors.functions.registry import (
 )  # fmt: skip
 from voltray.proto.coercion import wider_decimal
 from voltray.proto.expressions import Call, Cast, Expression, Literal, dtype_of
+from voltray.proto.failures import ErrorKind, spark_error
 from voltray.proto.types import (
     DOUBLE,
     INTEGER,
@@ -129,6 +130,11 @@ _LETTERS = np.array(list("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQR
 
 def _randstr(evaluation: Evaluation, length: pl.Expr, *seed: pl.Expr) -> pl.Expr:
     size = int(constant_number(evaluation.call.args[0]) or 0)
+    if size < 0:
+        raise spark_error(
+            "INVALID_PARAMETER_VALUE.LENGTH", ErrorKind.RUNTIME, parameter="`length`", functionName="`randstr`",
+            length=size,
+        )  # fmt: skip
 
     def draw(start: int, count: int) -> list[str]:
         if size == 0:

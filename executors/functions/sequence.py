@@ -10,6 +10,7 @@ import polars as pl
 from voltray.executors.functions import lists, zones
 from voltray.executors.functions.array_build import MAX_ARRAY_LENGTH
 from voltray.executors.functions.array_types import null_if_void
+from voltray.executors.functions.columns import java_error
 from voltray.executors.functions.date_time import zone_for
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.interval import interval_parts
@@ -38,7 +39,7 @@ _MOMENTS = (DateType, TimestampType, TimestampNTZType)
 
 def _boundaries(start: int, stop: int, step: int) -> SparkError:
     message = f"requirement failed: Illegal sequence boundaries: {start} to {stop} by {step}"
-    return spark_error("INTERNAL_ERROR", ErrorKind.ILLEGAL_ARGUMENT, extra={"message": message})
+    return java_error(message, ErrorKind.ILLEGAL_ARGUMENT)
 
 
 def _too_many(count: int) -> SparkError:

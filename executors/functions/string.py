@@ -306,7 +306,11 @@ def _is_bytes(expression: Expression) -> bool:
 
 
 def _pad_name(name: str) -> Callable[[tuple[str, ...]], str]:
-    return lambda names: f"{name}({', '.join(names)}{',  ' if len(names) == 2 else ''})"
+    def shown(names: tuple[str, ...]) -> str:
+        blank = "X'00'" if names[0].startswith("X'") else " "
+        return f"{name}({', '.join(names if len(names) != 2 else (*names, blank))})"
+
+    return shown
 
 
 _INT = accepts_type(INTEGER)

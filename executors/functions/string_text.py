@@ -23,7 +23,7 @@ from voltray.executors.functions.registry import (
 )  # fmt: skip
 from voltray.executors.functions.string import constant
 from voltray.executors.functions.to_string import decode_utf8
-from voltray.proto.expressions import Literal
+from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import BOOLEAN, INTEGER, LONG, STRING, ArrayType
 
@@ -211,6 +211,15 @@ _MASK = Signature(
 _MASK_NAMES = ("X", "x", "n", "NULL")
 
 
+def _resolve_mask(resolution: Any) -> Expression:
+    call = resolution.finish()
+    for argument, parameter in zip(call.args[1:], _MASK.parameters[1:], strict=False):
+        mark = constant(argument)
+        if mark is not None and len(str(mark)) != 1:
+            raise resolution.mismatch("INPUT_SIZE_NOT_ONE", exprName=parameter.name)
+    return call  # type: ignore[no-any-return]
+
+
 def _mask_name(names: tuple[str, ...]) -> str:
     return f"mask({', '.join([*names, *_MASK_NAMES[len(names) - 1 :]])})"
 
@@ -244,7 +253,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("soundex",), _TEXT, STRING, looped(soundex, pl.String()), notes=_LOOP),
     Function(("levenshtein",), _DISTANCE, INTEGER, _levenshtein, notes=_LOOP),
     Function(("luhn_check",), _TEXT, BOOLEAN, looped(luhn_check, pl.Boolean()), nullable=always_nullable, notes=_LOOP),
-    Function(("mask",), _MASK, STRING, _mask, display=_mask_name, nullable=always_nullable, notes=_LOOP),
+    Function(("mask",), _MASK, STRING, _mask, resolve=_resolve_mask, display=_mask_name, nullable=always_nullable,
+        notes=_LOOP),
     Function(("quote",), _TEXT, STRING, looped(quote, pl.String()), nullable=always_nullable, notes=_LOOP),
     Function(
         ("is_valid_utf8",), parameters(("str", STRING_OR_BINARY)), BOOLEAN, _is_utf8, nullable=always_nullable,
