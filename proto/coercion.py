@@ -284,7 +284,8 @@ def promoted_string(left: DataType, right: DataType) -> DataType | None:
 
 def _string_promotion_legacy(left: DataType, right: DataType) -> DataType | None:
     for one, other in ((left, right), (right, left)):
-        if isinstance(one, StringType) and _is_atomic(other) and not isinstance(other, (BinaryType, BooleanType, StringType)):
+        kept = (BinaryType, BooleanType, StringType)
+        if isinstance(one, StringType) and _is_atomic(other) and not isinstance(other, kept):
             return STRING
     return None
 

@@ -108,7 +108,9 @@ def under_one_collation(
         texts = [p for p in _places(name, places, len(arguments)) if collation_of(arguments[p].dtype) is not None]
         winner = _winner(name, [arguments[p].expression for p in texts], origin)
         if winner == INDETERMINATE and name in _REFUSING | {"nullif"}:
-            raise _indeterminate(shown if name != "nullif" else f"(commonexpressionref() = {arguments[1].text})", origin)
+            raise _indeterminate(
+                shown if name != "nullif" else f"(commonexpressionref() = {arguments[1].text})", origin
+            )
         keeps = name in _SILENT or name == "nullif"
         changed = {p: _under(arguments[p], winner, keeps) for p in texts if winner is not None}
         arguments = tuple([changed.get(p, a) for p, a in enumerate(arguments)])

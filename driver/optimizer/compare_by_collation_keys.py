@@ -35,13 +35,15 @@ from voltray.proto.expressions import (
     WindowFrame,
     dtype_of,
     new_id,
+    nullable_of,
     to_attribute,
 )  # fmt: skip
 from voltray.proto.expressions import transform_up as transform_expression
 from voltray.proto.expressions import walk as walk_expression
-from voltray.proto.types import BOOLEAN, INTEGER, DataType
+from voltray.proto.types import BOOLEAN, INTEGER, STRING, DataType, StringType
 
 _COUNTING = frozenset(("count", "approx_count_distinct"))
+_SKETCHING = frozenset(("theta_sketch_agg", "hll_sketch_agg"))
 _EXTREMES = {"max": "max_by", "min": "min_by"}
 _WHOLE = WindowFrame(FrameKind.ROWS, None, None)
 
@@ -92,6 +94,10 @@ def _aggregate(call: AggregateCall) -> Expression:
         return replace(call, args=(call.args[0], keyed(call.args[1])))
     if call.name in _COUNTING and (call.distinct or call.name != "count"):
         return replace(call, args=tuple([keyed(a) for a in call.args]))
+    if call.name in _SKETCHING:
+        key = keyed(call.args[0])
+        text = key if isinstance(dtype_of(key), StringType) else Call("hex", (key,), STRING, nullable_of(key))
+        return replace(call, args=(text, *call.args[1:]))
     return call
 
 

@@ -18,6 +18,7 @@ from voltray.executors.functions.registry import (
     never_nullable,
     parameters,
 )  # fmt: skip
+from voltray.proto.collations import is_collated
 from voltray.proto.expressions import AggregateCall, Expression, Literal, dtype_of, nullable_of
 from voltray.proto.types import (
     INTEGER,
@@ -33,6 +34,7 @@ from voltray.proto.types import (
     StructField,
     StructType,
     carrier,
+    type_name,
 )  # fmt: skip
 
 
@@ -96,6 +98,22 @@ _DELIMITER = Accept((StringType, BinaryType, NullType), (STRING,), '"STRING"', f
 _JOINED = Signature((Parameter("expr", _TEXT), Parameter("delimiter", _DELIMITER, Literal(None, NULL))))
 
 
+def _resolve_joined(resolution: Any) -> Expression:
+    """Texts and their delimiter are of one type, collation and all."""
+    types = [dtype_of(a) for a in resolution.args]
+    if len(types) > 1 and all(isinstance(t, (StringType, BinaryType)) for t in types) and types[0] != types[1]:
+        shown = f"({type_name(types[0])} or {type_name(types[1])})"
+        raise resolution.mismatch("DATA_DIFF_TYPES", functionName="`listagg`", dataType=shown)
+    return resolution.finish()  # type: ignore[no-any-return]
+
+
+def _resolve_set(resolution: Any) -> Expression:
+    if is_collated(dtype_of(resolution.args[0])):
+        shown = '"MAP" or "COLLATED STRING"'
+        raise resolution.mismatch("UNSUPPORTED_INPUT_TYPE", functionName="`collect_set`", dataType=shown)
+    return resolution.finish()  # type: ignore[no-any-return]
+
+
 def _joined_display(name: str) -> Any:
     return lambda names: f"{name}({names[0]}, {names[1] if len(names) > 1 else 'NULL'})"
 
@@ -151,14 +169,18 @@ FUNCTIONS: tuple[Function, ...] = (
         "array_agg", _ONE, _list_type, _LIST, nullable=never_nullable,
         display=lambda names: f"collect_list({names[0]})",
     ),
-    aggregate("collect_set", _ONE, _list_type, _SET, nullable=never_nullable),
+    aggregate("collect_set", _ONE, _list_type, _SET, nullable=never_nullable, resolve=_resolve_set),
     aggregate(
         "approx_count_distinct", _ESTIMATE, LONG, _DISTINCT, nullable=never_nullable,
         display=lambda names: f"approx_count_distinct({names[0]})",
         notes="Counts exactly, within any error that was asked for.",
     ),
-    aggregate("listagg", _JOINED, _joined_type, body=_joined, display=_joined_display("listagg")),
-    aggregate("string_agg", _JOINED, _joined_type, body=_joined, display=_joined_display("string_agg")),
+    aggregate(
+        "listagg", _JOINED, _joined_type, body=_joined, display=_joined_display("listagg"), resolve=_resolve_joined
+    ),
+    aggregate(
+        "string_agg", _JOINED, _joined_type, body=_joined, display=_joined_display("string_agg"), resolve=_resolve_joined
+    ),
     aggregate(
         "mode", Signature((Parameter("expr", ANY), Parameter("deterministic", ANY, optional=True))), _mode_type,
         body=_mode, display=_mode_display,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,9 +46,11 @@ from voltray.proto.types import (
     FloatType,
     IntegerType,
     LongType,
+    NullType,
     ShortType,
     StringType,
     carrier,
+    type_name,
 )  # fmt: skip
 
 _NOTE = "Sketches are built by Apache DataSketches, value by value, and merge across partitions."
@@ -61,6 +64,8 @@ def _constant(expression: Expression) -> Any:
 
 def _key(value: Any) -> Any:
     """A value as the library hashes it; byte strings that are no text it cannot take."""
+    if isinstance(value, array):
+        value = value.tobytes()
     if not isinstance(value, bytes):
         return value
     try:
@@ -71,8 +76,8 @@ def _key(value: Any) -> Any:
 
 
 def _present(value: Any) -> bool:
-    """Empty strings are not counted."""
-    return not (isinstance(value, (str, bytes)) and not value)
+    """Empty strings and arrays are not counted."""
+    return not (isinstance(value, (str, bytes, list)) and not value)
 
 
 def _mapped(column: pl.Expr, function: Callable[[Any], Any], result: DataType) -> pl.Expr:
@@ -205,15 +210,30 @@ def _checked_size(name: str, size: Any) -> int:
     return int(size)
 
 
+def _array_code(expression: Expression) -> str | None:
+    """How an array of numbers is laid out in bytes, NULL as 0; none for other values."""
+    dtype = dtype_of(expression)
+    if not isinstance(dtype, ArrayType):
+        return None
+    code = {IntegerType: "i", LongType: "q", NullType: "i"}.get(type(dtype.elementType))
+    if code is None:
+        raise spark_error(
+            "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", sqlExpr='"theta_sketch_agg"', paramIndex="first",
+            requiredType=_THETA_VALUE.shown, inputSql='"array"', inputType=type_name(dtype),
+        )  # fmt: skip
+    return code
+
+
 def _theta_partial(evaluation: Evaluation, value: pl.Expr, *size: pl.Expr) -> pl.Expr:
     args = evaluation.call.args
     entries = max(_theta_size(args, evaluation.call.name), 5)
+    code = _array_code(args[0])
 
     def build(values: list[Any]) -> bytes:
         sketch = ds.update_theta_sketch(entries)
         for item in values:
             if _present(item):
-                sketch.update(_key(item))
+                sketch.update(_key(item if code is None else array(code, [v or 0 for v in item])))
         sketch.trim()
         return theta_bytes(sketch.compact())
 
@@ -455,7 +475,7 @@ _HLL_VALUE = Accept(
     (IntegerType, LongType, StringType, BinaryType), (LONG,), '("INT" or "BIGINT" or "STRING" or "BINARY")'
 )
 _THETA_VALUE = Accept(
-    (ByteType, ShortType, IntegerType, LongType, FloatType, DoubleType, StringType, BinaryType),
+    (ByteType, ShortType, IntegerType, LongType, FloatType, DoubleType, StringType, BinaryType, ArrayType),
     (),
     '("ARRAY<INT>" or "ARRAY<BIGINT>" or "BINARY" or "DOUBLE" or "FLOAT" or "INT" or "BIGINT" or "STRING")',
 )

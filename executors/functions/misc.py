@@ -22,9 +22,9 @@ from voltray.executors.functions.registry import (
     parameters,
 )  # fmt: skip
 from voltray.executors.functions.string import constant
+from voltray.proto.collations import string_type
 from voltray.proto.expressions import Expression, Literal, dtype_of
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
-from voltray.proto.collations import string_type
 from voltray.proto.types import BOOLEAN, LONG, NULL, STRING, DataType, NullType, StringType, UserDefinedType
 
 SPARK_VERSION = "4.1.1 c0690c763bafabd08e7079d1137fa0a769a05bae"
