@@ -118,7 +118,11 @@ def run(script: str, args: tuple[str, ...], **flags: Any) -> None:
     stop_on_sigterm()
     from voltray.driver.embedded import run_script
 
-    sys.exit(run_script(settings, script, args))
+    try:
+        code = run_script(settings, script, args)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+    sys.exit(code)
 
 
 @main.command(

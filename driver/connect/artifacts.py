@@ -22,6 +22,9 @@ from voltray.proto.session_files import KINDS, SessionFile
 Request = base_pb2.AddArtifactsRequest
 CACHE_PREFIX = "cache/"
 FORWARD_PREFIX = "forward_to_fs"
+# File systems take no longer ones.
+LONGEST_NAME = 2048
+LONGEST_PART = 255
 
 
 class ArtifactStore:
@@ -71,7 +74,8 @@ class ArtifactStore:
             )
             raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=text)
         path = PurePosixPath(name)
-        if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        is_long = len(name.encode()) > LONGEST_NAME or any(len(p.encode()) > LONGEST_PART for p in path.parts)
+        if not name or path.is_absolute() or ".." in path.parts or "\0" in name or is_long:
             raise spark_error("INVALID_ARTIFACT_PATH", ErrorKind.RUNTIME, name=name)
 
     def receive(self) -> Path:

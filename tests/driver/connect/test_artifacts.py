@@ -60,7 +60,7 @@ def test_other_content_under_a_name_is_refused(wire: Wire):
     assert told.parameters == {"normalizedRemoteRelativePath": "files/a.txt"}
 
 
-@pytest.mark.parametrize("name", ["/etc/x", "../x", "files/../../x", ""])
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "files/../../x", "", "files/" + "9" * 300, "a/" * 3000])
 def test_names_stay_in_the_sessions_folder(wire: Wire, name: str):
     assert wire.told(lambda: send(wire, single(wire, name))).condition == "INVALID_ARTIFACT_PATH"
 
