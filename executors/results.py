@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from voltray.proto.stages import ResultOutput
 from voltray.proto.types import (
@@ -132,7 +133,7 @@ def _exact_struct(array: pa.Array, dtype: StructType | VariantType, time_zone: s
     target = arrow_type(dtype, time_zone)
     fields = [target.field(i) for i in range(target.num_fields)]
     if not fields:
-        validity = pa.compute.is_valid(array)
+        validity = pc.is_valid(array)
         return pa.array([{} if v else None for v in validity.to_pylist()], target)
     if isinstance(dtype, VariantType):
         children = [array.field(f.name).cast(f.type) for f in fields]

@@ -163,7 +163,9 @@ def arrow_type(dtype: DataType, time_zone: str = "UTC") -> pa.DataType:
         case ArrayType():
             return pa.list_(_arrow_field("element", dtype.elementType, dtype.containsNull, time_zone))
         case MapType():
-            key = pa.field("key", arrow_type(dtype.keyType, time_zone), nullable=False)
+            # The empty map alone has keys of no type, and Arrow none of nothing.
+            keys = pa.bool_() if isinstance(dtype.keyType, NullType) else arrow_type(dtype.keyType, time_zone)
+            key = pa.field("key", keys, nullable=False)
             value = _arrow_field("value", dtype.valueType, dtype.valueContainsNull, time_zone)
             return pa.map_(key, value)
         case StructType():

@@ -50,7 +50,8 @@ def test_sql_says_where_it_failed(spark):
         assert (f"== SQL (line 1, position {start + 1}) ==" in str(error)) == bool(fragment), statement
 
 
-def test_data_frames_say_which_call_failed(spark):
+def test_data_frames_say_which_call_failed(spark, monkeypatch):
+    monkeypatch.setattr("pyspark.errors.utils._enable_debugging_cache", True)  # kept from another test's session
     with pytest.raises(PySparkException) as caught:
         spark.range(2).select(F.col("id") % 0).collect()
     (context,) = caught.value.getQueryContext()
