@@ -99,7 +99,8 @@ def scan_bytes(scan: logical.FileScan) -> int:
 def _most_bytes(leaf: LogicalPlan, cached_bytes: Callable[[str], int]) -> int:
     match leaf:
         case logical.FileScan():
-            return _MOST_EXPANSION * sum(f.block_length for f in leaf.files)
+            stored: int = sum(f.block_length for f in leaf.files)
+            return _MOST_EXPANSION * stored
         case logical.LocalData():
             return table_bytes(leaf.data)
         case logical.Range():
