@@ -72,6 +72,17 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
+def parse_factor(text: str) -> float:
+    """Read how many times something, zero or more."""
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = -1.0
+    if not 0 <= factor < float("inf"):
+        raise SettingError(f"expected a number, zero or more, got {text!r}")
+    return factor
+
+
 def parse_port(text: str) -> int:
     """Read a TCP port; 0 lets the system choose a free one."""
     port = parse_count(text)
@@ -102,6 +113,7 @@ METAVARS: dict[Callable[[str], Any], str] = {
     parse_positive_count: "N",
     parse_size: "SIZE",
     parse_seconds: "SECONDS",
+    parse_factor: "FACTOR",
     parse_port: "PORT",
     parse_log_level: "LEVEL",
     parse_flag: "true|false",
@@ -155,7 +167,7 @@ class Settings:
         0, parse_count, "Executors up to which the server grows as the Ray cluster gets nodes with room; 0: never."
     )
     straggler_multiple: float = _setting(
-        0.0, parse_seconds, "A task that takes so many times its stage's median runs a second time elsewhere; 0: never."
+        0.0, parse_factor, "A task that takes so many times its stage's median runs a second time elsewhere; 0: never."
     )
     object_store_memory: int = _setting(
         None,
