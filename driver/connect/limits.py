@@ -51,7 +51,7 @@ class UserConfs(Mapping[str, str]):
     server: Mapping[str, str]
 
     def __getitem__(self, key: str) -> str:
-        found = self.get(key)
+        found: str | None = self.get(key)
         if found is None:
             raise KeyError(key)
         return found

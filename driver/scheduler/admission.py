@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from voltray.driver.scheduler.limits import SERVER, Holder, Share
 from voltray.driver.scheduler.query import ObservedMetrics, ResultBatch, StageProgress
@@ -227,7 +228,7 @@ def result_too_large(share: Share, size: int) -> SparkError:
     return _exceeded("RESULT_SIZE", Holder("user", share.user), limit=str(most), size=str(size))
 
 
-def _exceeded(reason: str, holder: Holder, **parameters: str) -> SparkError:
+def _exceeded(reason: str, holder: Holder, **parameters: Any) -> SparkError:
     return spark_error(f"{_CONDITION}.{reason}", ErrorKind.SPARK, holder=str(holder), **parameters)
 
 
