@@ -78,7 +78,8 @@ def java_format(pattern: str, values: tuple[Any, ...], types: tuple[DataType, ..
 def _padded(text: str, flags: str, width: str | None) -> str:
     if width is None:
         return text
-    return text.ljust(int(width)) if "-" in flags else text.rjust(int(width))
+    wide = int(width) - sum(ord(c) > 0xFFFF for c in text)  # Java counts a character beyond the BMP as two
+    return text.ljust(wide) if "-" in flags else text.rjust(wide)
 
 
 def _converted(

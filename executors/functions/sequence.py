@@ -99,6 +99,10 @@ def _of_moments(evaluation: Evaluation, kind: DataType, start: pl.Expr, stop: pl
         months, days, micros = [np.where(known.to_numpy(), p, 0) for p in (months, days, micros)]
         # As Spark: a month counts as 28 days for an upper bound of the length; what lies past the end is cut.
         rough = months * 28 * DAY_MICROS + days * DAY_MICROS + micros
+        if zone is not None:  # steps of hours are steps in time itself, whatever the clock shows
+            by_time = (months == 0) & (days == 0)
+            starting, ending = numbers(starts), numbers(stops)
+            first, last = np.where(by_time, starting, first), np.where(by_time, ending, last)
         counts = _counts(rows, first, last, rough, known)
         row = np.repeat(np.arange(len(first)), counts)
         place = _places(counts)
@@ -106,11 +110,15 @@ def _of_moments(evaluation: Evaluation, kind: DataType, start: pl.Expr, stop: pl
         day = base // DAY_MICROS
         moved = add_months(day, months[row] * place) + days[row] * place
         values = moved * DAY_MICROS + (base - day * DAY_MICROS)
+        if zone is not None:
+            values = np.where(by_time[row], values, numbers(_moments(values, kind, zone)))
+            last = ending
         values = values + micros[row] * place
         up = rough[row] > 0
         inside = np.where(up, values <= last[row], values >= last[row]) | (rough[row] == 0)
         lengths = np.bincount(row[inside], minlength=len(first))
-        return lists.build(_moments(values[inside], kind, zone), lengths, known.to_numpy())
+        found = column(values[inside], starts.dtype) if zone is not None else _moments(values[inside], kind, zone)
+        return lists.build(found, lengths, known.to_numpy())
 
     return evaluation.columnwise(run, start, stop, *step)
 
