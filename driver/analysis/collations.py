@@ -57,6 +57,8 @@ _REFUSING = frozenset(
      "find_in_set", "replace", "translate", "trim", "ltrim", "rtrim", "btrim", "substring_index", "upper", "lower",
      "ucase", "lcase", "initcap", "equal_null"),
 )  # fmt: skip
+# Spark takes their first argument apart, and with it what its collation came by.
+_SHARED = {"nullif": "=", "between": ">="}
 _DEFAULTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "replace": (2, ("",)), "lpad": (2, (" ",)), "rpad": (2, (" ",)), "str_to_map": (1, (",", ":")),
     "mask": (1, ("X", "x", "n")),
@@ -107,10 +109,10 @@ def under_one_collation(
         arguments = _with_defaults(name, arguments)
         texts = [p for p in _places(name, places, len(arguments)) if collation_of(arguments[p].dtype) is not None]
         winner = _winner(name, [arguments[p].expression for p in texts], origin)
-        if winner == INDETERMINATE and name in _REFUSING | {"nullif"}:
-            raise _indeterminate(
-                shown if name != "nullif" else f"(commonexpressionref() = {arguments[1].text})", origin
-            )
+        if winner == INDETERMINATE and name in _REFUSING | set(_SHARED):
+            symbol = _SHARED.get(name)
+            shared = f"(commonexpressionref() {symbol} {arguments[1].text})" if symbol else shown
+            raise _indeterminate(shared, origin)
         keeps = name in _SILENT or name == "nullif"
         changed = {p: _under(arguments[p], winner, keeps) for p in texts if winner is not None}
         arguments = tuple([changed.get(p, a) for p, a in enumerate(arguments)])
@@ -140,7 +142,7 @@ def _winner(name: str, expressions: list[Expression], origin: QueryContext | Non
     if not expressions:
         return None
     ranked = [(strength_of(e), collation_of(dtype_of(e)) or UTF8_BINARY) for e in expressions]
-    if name == "nullif":
+    if name in _SHARED:
         ranked[0] = (Strength.DEFAULT, ranked[0][1])
     best = max(s for s, _ in ranked)
     names = list(dict.fromkeys([c for s, c in ranked if s is best]))

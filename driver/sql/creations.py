@@ -13,6 +13,7 @@ from voltray.driver.sql import clauses
 from voltray.driver.sql.alterations import check_reserved
 from voltray.driver.sql.parser import parse_query
 from voltray.driver.sql.words import Words
+from voltray.proto.collations import is_collated, map_strings, string_type
 from voltray.proto.types import StructField, StructType
 
 _HIVE = ("ROW", "STORED", "SKEWED")
@@ -56,6 +57,7 @@ def create_table(words: Words) -> s.Statement:
     if words.sees("(") and (not words.sees("(", "SELECT|WITH|VALUES|FROM|(") or _is_column(words)):
         found = _elements(words)
     given = _table_clauses(words)
+    found = tuple([_under_collation(column, given.get("DEFAULT COLLATION")) for column in found])
     query = None
     if not words.at_end:
         words.take("AS")
@@ -91,6 +93,14 @@ def create_table(words: Words) -> s.Statement:
         clustering_columns=given.get("CLUSTER BY", ()),
         hive=given.get("HIVE", False),
     )
+
+
+def _under_collation(column: NewColumn, name: str | None) -> NewColumn:
+    """A column's texts under the table's collation, where they name none of their own."""
+    if name is None:
+        return column
+    wanted = string_type(name)
+    return replace(column, dtype=map_strings(column.dtype, lambda t: t if is_collated(t) else wanted))
 
 
 def _is_column(words: Words) -> bool:
@@ -343,7 +353,7 @@ def create_database(words: Words) -> s.Statement:
             properties = clauses.properties(words)
             check_reserved(words, properties, "NAMESPACE")
         elif words.take("DEFAULT", "COLLATION"):
-            words.identifier()
+            raise words.failure("UNSUPPORTED_FEATURE.SCHEMA_LEVEL_COLLATIONS")
         else:
             raise words.error()
     return s.CreateDatabase(name, exists, comment, location, properties)

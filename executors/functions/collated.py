@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions import collated_text as text
-from voltray.executors.functions.collation_keys import indeterminate, key_of, key_type
+from voltray.executors.functions.collation_keys import indeterminate, key_of, key_type, plain_key
 from voltray.executors.functions.columns import by_unique_rows
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import ANY, Function, parameters
@@ -37,6 +37,10 @@ def keyed(expression: Expression) -> Expression:
     dtype = dtype_of(expression)
     if not is_collated(dtype):
         return expression
+    if isinstance(expression, Literal) and isinstance(dtype, StringType) and dtype.collation != INDETERMINATE:
+        value = expression.value
+        key = None if value is None else plain_key(collation_named(dtype.collation), value)
+        return Literal(key, key_type(dtype))
     return Call("collation_key", (expression,), key_type(dtype), nullable_of(expression))
 
 
