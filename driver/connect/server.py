@@ -118,6 +118,7 @@ def start_server(settings: Settings, backend: Backend | None = None) -> RunningS
     port = bind(server, settings, security.certificates)
     if security.needs_own_address:
         security.own_address = f"localhost:{bind_own(server)}"
+    health_server = services.bind_health_server(settings.host, settings.health_port, threads, options)
     backend = backend or start_backend(settings)
     backend.port, backend.security = port, security
     try:
@@ -127,9 +128,9 @@ def start_server(settings: Settings, backend: Backend | None = None) -> RunningS
         spark = _handlers(service, sessions, security.authentication)
         server.add_generic_rpc_handlers((spark, *_other_handlers(security, health)))
         server.start()
-        health_server = None
-        if settings.health_port:
-            health_server = services.start_health_server(settings.host, settings.health_port, health, threads, options)
+        if health_server is not None:
+            health_server.add_generic_rpc_handlers((services.health_handlers(health, None),))
+            health_server.start()
     except BaseException:
         backend.stop()
         raise
@@ -250,7 +251,9 @@ class Door:
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "The token is for another session.")
         told = failure_of(failure)
         session = None if request is None else self._sessions.find(key_of(request))
-        error_id = None if session is None else session.errors.keep(told)
+        # PySpark closes itself on this condition, and would then hide it behind its own error when asking for details.
+    has_details = session is not None and told.condition != "INVALID_HANDLE.SESSION_CHANGED"
+    error_id = session.errors.keep(told) if session is not None and has_details else None
         if not isinstance(failure, SparkError):
             logger.debug("call ended with %s", told.condition)
         context.abort_with_status(rpc_status.to_status(status_of(told, error_id)))

@@ -129,12 +129,11 @@ class Unknown(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(behavior)
 
 
-def start_health_server(
-    host: str, port: int, health: Health, threads: Executor, options: list[tuple[str, int]]
-) -> grpc.Server:
-    """Serve health alone, to probes that have no token, on a port of its own."""
+def bind_health_server(host: str, port: int, threads: Executor, options: list[tuple[str, int]]) -> grpc.Server | None:
+    """Take the port that serves health alone, to probes that have no token; None where port 0 opens none."""
+    if not port:
+        return None
     server = grpc.server(threads, options=options)
-    server.add_generic_rpc_handlers((health_handlers(health, None),))
     shown = f"[{host}]" if ":" in host else host
     try:
         bound = server.add_insecure_port(f"{shown}:{port}")
@@ -142,11 +141,10 @@ def start_health_server(
         bound = 0
     if not bound:
         raise SystemExit(f"voltray: cannot listen on {shown}:{port}: the address is taken or not this machine's")
-    server.start()
     return server
 
 
 __all__ = [
     "HEALTH", "TOKENS", "Health", "Unknown", "health_handlers", "reflection_handlers",
-    "start_health_server", "token_handlers",
+    "bind_health_server", "token_handlers",
 ]  # fmt: skip
