@@ -251,9 +251,10 @@ class Door:
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "The token is for another session.")
         told = failure_of(failure)
         session = None if request is None else self._sessions.find(key_of(request))
-        # PySpark closes itself on this condition, and would then hide it behind its own error when asking for details.
-    has_details = session is not None and told.condition != "INVALID_HANDLE.SESSION_CHANGED"
-    error_id = session.errors.keep(told) if session is not None and has_details else None
+        # PySpark closes itself on this condition, and would hide it behind its own error when asking for details.
+        if told.condition == "INVALID_HANDLE.SESSION_CHANGED":
+            session = None
+        error_id = None if session is None else session.errors.keep(told)
         if not isinstance(failure, SparkError):
             logger.debug("call ended with %s", told.condition)
         context.abort_with_status(rpc_status.to_status(status_of(told, error_id)))
