@@ -29,6 +29,8 @@ _WIDTHS: dict[type[DataType], int] = {
     TimestampType: 8, TimestampNTZType: 8, DecimalType: 16,
 }  # fmt: skip
 _VIEW_BYTES = 16
+# However narrow rows are, a hash table takes so much for each.
+_LEAST_ROW_BYTES = 32
 _MOST_FILES = 16
 
 
@@ -54,9 +56,9 @@ def parquet_bytes(files: Sequence[Any], attributes: Sequence[Attribute]) -> int 
     try:
         for file in looked:
             rows, sizes = _footer(file.path, file.block_length)
-            for attribute in attributes:
-                width = _WIDTHS.get(type(attribute.dtype))
-                total += rows * (width or _VIEW_BYTES) + (0 if width else sizes.get(attribute.name, 0))
+            widths = [(_WIDTHS.get(type(a.dtype)), sizes.get(a.name, 0)) for a in attributes]
+            held = sum(rows * (width or _VIEW_BYTES) + (0 if width else size) for width, size in widths)
+            total += max(held, _LEAST_ROW_BYTES * rows)
     except Exception:  # noqa: BLE001 - the scan itself will say what is wrong with a file
         return None
     return total * len(seen) // max(1, len(looked))
