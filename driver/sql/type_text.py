@@ -8,12 +8,12 @@ from sqlglot.dialects.spark import Spark
 from voltray.proto.failures import ErrorKind, spark_error
 
 
-class _Types(Spark.Generator):
+class _Types(Spark.Generator):  # type: ignore[valid-type,misc]
     """sqlglot writes TIME as TIMESTAMP for Spark, which had no TIME before 4.1."""
 
     def datatype_sql(self, expression: exp.DataType) -> str:
         if expression.this != exp.DType.TIME:
-            return super().datatype_sql(expression)
+            return str(super().datatype_sql(expression))
         precision = self.expressions(expression, flat=True)
         return f"TIME({precision})" if precision else "TIME"
 

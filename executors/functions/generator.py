@@ -69,7 +69,7 @@ def _exploder(with_position: bool) -> Any:
         if is_map and not with_position:
             return collection.map.entries()
 
-        if is_map and isinstance(kind.keyType, NullType):  # only the empty map has no type of key
+        if isinstance(kind, MapType) and isinstance(kind.keyType, NullType):  # only the empty map has no type of key
             nothing = pl.Series([[]], dtype=carrier(evaluation.call.dtype))
             return pl.when(collection.is_not_null()).then(pl.lit(nothing).first())
 
