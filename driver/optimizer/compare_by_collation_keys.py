@@ -67,7 +67,7 @@ def _types(node: LogicalPlan) -> Iterator[DataType]:
 def _node(plan: LogicalPlan) -> LogicalPlan:
     plan = map_expressions(plan, lambda e: transform_expression(e, _expression))
     rule = _RULES.get(type(plan))
-    return plan if rule is None else rule(plan)  # type: ignore[no-any-return]
+    return plan if rule is None else rule(plan)
 
 
 def _collated(expression: Expression) -> bool:
@@ -144,8 +144,6 @@ def _windowed(plan: Window) -> LogicalPlan:
     computed: dict[Expression, Alias] = {}
 
     def column(expression: Expression) -> Expression:
-        if isinstance(expression, SortOrder):
-            return replace(expression, child=column(expression.child))
         if isinstance(expression, Call) and expression.name == "collation_key":
             return to_attribute(computed.setdefault(expression, Alias(expression, "key", new_id())))
         return expression
@@ -154,7 +152,10 @@ def _windowed(plan: Window) -> LogicalPlan:
     for item in plan.items:
         call = item.child
         assert isinstance(call, WindowCall)
-        parts, orders = tuple([column(k) for k in call.partition_by]), tuple([column(o) for o in call.order_by])
+        parts, orders = (
+            tuple([column(k) for k in call.partition_by]),
+            tuple([replace(o, child=column(o.child)) for o in call.order_by]),
+        )
         items.append(replace(item, child=replace(call, partition_by=parts, order_by=orders)))
     if not computed:
         return plan
@@ -171,7 +172,7 @@ def _set_operation(plan: SetOperation) -> LogicalPlan:
     on_left, on_right = _as_keys(plan.left.output, left_keys), _as_keys(plan.right.output, right_keys)
     shown: tuple[Alias | Attribute, ...] = plan.left.output
     if plan.is_all:
-        left, number, firsts = _numbered(left, on_left, tuple([a for a in shown if a.expr_id in left_keys]))
+        left, number, firsts = _numbered(left, on_left, tuple([a for a in plan.left.output if a.expr_id in left_keys]))
         right, other, _ = _numbered(right, on_right, ())
         on_left, on_right = (*on_left, number), (*on_right, other)
         shown = tuple([firsts.get(a.expr_id, a) for a in shown])
