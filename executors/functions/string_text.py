@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from voltray.executors.functions import edit_distance
 from voltray.executors.functions.columns import by_unique, by_unique_rows
 from voltray.executors.functions.evaluation import Evaluation, Rows
 from voltray.executors.functions.registry import (
@@ -88,7 +89,15 @@ def levenshtein(left: str, right: str, threshold: int = -1) -> int:
 
 
 def _levenshtein(evaluation: Evaluation, *values: pl.Expr) -> pl.Expr:
-    return looped(_distance, pl.Int32())(evaluation, *values)
+    if len(values) > 2:
+        return looped(_distance, pl.Int32())(evaluation, *values)
+
+    def run(rows: Rows, left: pl.Series, right: pl.Series) -> pl.Series:
+        if edit_distance.within_reach(left, right):
+            return edit_distance.distances(left, right)
+        return by_unique_rows([left, right], levenshtein, pl.Int32())
+
+    return evaluation.columnwise(run, *values)
 
 
 def _distance(left: str, right: str, *threshold: int) -> int:
@@ -251,7 +260,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(("chr",), parameters(("n", accepts_type(LONG))), STRING, looped(_chr, pl.String()), notes=_LOOP),
     Function(("char",), parameters(("n", accepts_type(LONG))), STRING, looped(_chr, pl.String()), notes=_LOOP),
     Function(("soundex",), _TEXT, STRING, looped(soundex, pl.String()), notes=_LOOP),
-    Function(("levenshtein",), _DISTANCE, INTEGER, _levenshtein, notes=_LOOP),
+    Function(("levenshtein",), _DISTANCE, INTEGER, _levenshtein, notes="Longer texts: a loop a distinct pair."),
     Function(("luhn_check",), _TEXT, BOOLEAN, looped(luhn_check, pl.Boolean()), nullable=always_nullable, notes=_LOOP),
     Function(("mask",), _MASK, STRING, _mask, resolve=_resolve_mask, display=_mask_name, nullable=always_nullable,
         notes=_LOOP),
