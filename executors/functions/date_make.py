@@ -245,7 +245,7 @@ _INTEGRAL = Accept((IntegralType,), (LONG,), '"INTEGRAL"')
 def _nullable_without_ansi(resolution: Any) -> Expression:
     """Then what is out of range gives NULL."""
     call = resolution.finish()
-    return call if resolution.ansi else replace(call, nullable=True)
+    return call if resolution.ansi else replace(call, nullable=True)  # type: ignore[no-any-return]
 
 
 def _shown(name: str, names: tuple[str, ...]) -> str:

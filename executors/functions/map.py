@@ -186,7 +186,7 @@ def _resolve_contains_key(resolution: Any) -> Expression:
         raise resolution.mismatch("NULL_TYPE", functionName="`map_contains_key`")
     common = wider_types([kind.keyType, key], resolution.ansi) if isinstance(kind, MapType) else None
     mixed = isinstance(kind, MapType) and isinstance(kind.keyType, StringType) != isinstance(key, StringType)
-    if common is None or mixed:
+    if not isinstance(kind, MapType) or common is None or mixed:
         raise resolution.mismatch(
             "MAP_FUNCTION_DIFF_TYPES", functionName="`map_contains_key`", dataType='"MAP"', leftType=type_name(kind),
             rightType=type_name(key),
