@@ -138,7 +138,7 @@ class Stand:
         return f"node {node.node_id[:6]}"
 
     def _object(self, chance: random.Random) -> str:
-        gone = lost_reference()
+        owner = new_owner()
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             stored = [
@@ -153,28 +153,34 @@ class Stand:
                 if (outcome := stage.state.tasks[index].outcome) is None:
                     continue
                 pieces = list(outcome.pieces)
-                pieces[chance.randrange(len(pieces))] = gone
+                position = chance.randrange(len(pieces))
+                pieces[position] = lost_copy(owner, pieces[position])
                 stage.state = finished(stage.state, index, replace(outcome, pieces=tuple(pieces)))
                 return f"object of stage {stage.source}"
             time.sleep(0.0005)
         return "nothing"
 
 
-def lost_reference() -> Any:
-    """A reference to an object that Ray has lost: its owner is dead."""
+def new_owner() -> Any:
+    """A process that is to own an object."""
     import ray
 
     @ray.remote(num_cpus=0)
     class Owner:
-        def make(self) -> list[Any]:
-            return [ray.put(b"small: nobody but its owner has it")]
+        def make(self, value: Any) -> list[Any]:
+            return [ray.put(value)]
 
     owner = Owner.remote()
-    (reference,) = ray.get(owner.make.remote())
+    ray.get(owner.make.remote(None))
+    return owner
+
+
+def lost_copy(owner: Any, piece: Any) -> Any:
+    """A reference to a copy of an object that Ray has lost, or is about to: its owner is dead."""
+    import ray
+
+    (reference,) = ray.get(owner.make.remote(piece))
     ray.kill(owner)
-    with contextlib.suppress(ray.exceptions.RayActorError):
-        while True:  # until it is really dead
-            ray.get(owner.make.remote())
     return reference
 
 

@@ -85,6 +85,7 @@ def soon(done: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 def leave_processes(spark: SparkSession) -> list[int]:
     """Have a Python function start two processes, one in a session of its own, and stay."""
+    SparkSession._set_default_and_active_session(spark)
 
     @udf("array<int>")
     def started(_: int) -> list[int]:
