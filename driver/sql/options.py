@@ -32,11 +32,11 @@ def parsing_for(conf: Callable[[str], str]) -> Iterator[None]:
     """Parse what is parsed inside as a session's settings say."""
 
     def on(key: str) -> bool:
-        return conf(f"spark.sql.{key}").lower() == "true"
+        return conf(key).lower() == "true"
 
     options = GrammarOptions(
-        on("ansi.doubleQuotedIdentifiers"), on("ansi.enforceReservedKeywords"),
-        on("legacy.consecutiveStringLiterals.enabled"),
+        on("spark.sql.ansi.doubleQuotedIdentifiers"), on("spark.sql.ansi.enforceReservedKeywords"),
+        on("spark.sql.legacy.consecutiveStringLiterals.enabled"),
     )  # fmt: skip
     token = _CURRENT.set(options)
     try:
