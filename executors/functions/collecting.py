@@ -181,7 +181,7 @@ FUNCTIONS: tuple[Function, ...] = (
     aggregate(
         "string_agg", _JOINED, _joined_type, body=_joined, display=_joined_display("string_agg"),
         resolve=_resolve_joined,
-    ),  # fmt: skip
+    ),
     aggregate(
         "mode", Signature((Parameter("expr", ANY), Parameter("deterministic", ANY, optional=True))), _mode_type,
         body=_mode, display=_mode_display,
