@@ -12,17 +12,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.sql.connect.session import SparkSession
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # What a developer's shell points at must not be what the tests talk to.
 for variable in [name for name in os.environ if name.startswith("VOLTRAY_") or name == "SPARK_REMOTE"]:
     del os.environ[variable]
 
-if TYPE_CHECKING:
-    from pyspark.sql.connect.session import SparkSession
+# Python may collect a session on the thread that serves its own channel. PySpark's finalizer then waits there for calls
+# that this thread is to answer, holding a lock that every later query needs: tests stop their sessions themselves.
+del SparkSession.__del__
 
 SECONDS_BEFORE_STACKS = 240
 OBJECT_STORE_MEMORY = 300 << 20
@@ -119,7 +120,6 @@ def spark3_remote(three_nodes: str, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def spark3(spark3_remote: str) -> Iterator[SparkSession]:
     """Return a session on a server with three executors on three Ray nodes."""
-    from pyspark.sql.connect.session import SparkSession
 
     session = SparkSession.builder.remote(spark3_remote).create()
     yield session
