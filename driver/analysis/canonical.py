@@ -107,7 +107,7 @@ class _PlanShape:
             case Alias():
                 return (self.of(value.child), self._number(value.expr_id))
             case LogicalPlan() | Expression():
-                held = [f.name for f in fields(value)]
+                held = [f.name for f in fields(value) if f.compare]
                 return (type(value).__name__, *[self.of(getattr(value, name)) for name in held])
             case DataType():
                 return value.simpleString()
