@@ -103,4 +103,5 @@ def test_embedded_session(tmp_path: Path) -> None:
 def test_embedded_session_refuses_unknown_settings(tmp_path: Path) -> None:
     done = run_python("import voltray; voltray.session(warehouse='x')", tmp_path)
     assert done.returncode == 1
-    assert "SettingError: no such setting: warehouse; there are catalog_path" in done.stderr
+    assert "SettingError: no such setting: warehouse; there are " in done.stderr
+    assert "warehouse_dir" in done.stderr
