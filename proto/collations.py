@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+from voltray.proto.edit_distance import edit_distance
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import ArrayType, DataType, MapType, StringType, StructField, StructType
 
@@ -91,19 +92,8 @@ def _ordered(name: str) -> str:
 
 def _invalid(name: str) -> SparkError:
     wanted = name.upper()
-    nearest = min(all_collations().values(), key=lambda c: _distance(wanted, c.name.upper()))
+    nearest = min(all_collations().values(), key=lambda c: edit_distance(wanted, c.name.upper()))
     return spark_error("COLLATION_INVALID_NAME", ErrorKind.ANALYSIS, collationName=name, proposals=nearest.name)
-
-
-def _distance(left: str, right: str) -> int:
-    """Levenshtein's."""
-    previous = list(range(len(right) + 1))
-    for i, a in enumerate(left, 1):
-        current = [i]
-        for j, b in enumerate(right, 1):
-            current.append(min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (a != b)))
-        previous = current
-    return previous[-1]
 
 
 def string_type(name: str) -> StringType:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from voltray.driver.analysis.errors import analysis_error, levenshtein
+from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.expressions.star import as_regex, regex_attributes, star_attributes
 from voltray.driver.plan.expressions import NamedArgument, UnresolvedStar
 from voltray.executors.functions.registry import Function
+from voltray.proto.edit_distance import edit_distance
 from voltray.proto.expressions import Expression
 from voltray.proto.failures import QueryContext
 
@@ -61,7 +62,7 @@ def _by_name(entry: Function, called_as: str, args: list[Expression], origin: Qu
             continue
         named_seen = True
         if argument.name.lower() not in names:
-            likest = sorted((p.name for p in parameters), key=lambda n: levenshtein(n, argument.name))
+            likest = sorted((p.name for p in parameters), key=lambda n: edit_distance(n, argument.name))
             raise analysis_error(
                 "UNRECOGNIZED_PARAMETER_NAME", origin, routineName=routine, argumentName=f"`{argument.name}`",
                 proposal=" ".join(f"`{n}`" for n in likest),

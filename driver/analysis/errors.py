@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from voltray.driver.plan.identifiers import quoted
+from voltray.proto.edit_distance import edit_distance
 from voltray.proto.expressions import Attribute, Expression, dtype_of
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 from voltray.proto.types import DataType, type_name
@@ -46,17 +47,6 @@ def ordinal(position: int) -> str:
     return ORDINALS[position] if position < len(ORDINALS) else f"{position + 1}th"
 
 
-def levenshtein(left: str, right: str) -> int:
-    """The number of edits between two words."""
-    previous = list(range(len(right) + 1))
-    for i, a in enumerate(left, 1):
-        current = [i]
-        for j, b in enumerate(right, 1):
-            current.append(min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (a != b)))
-        previous = current
-    return previous[-1]
-
-
 def suggestions(name: str, part_count: int, candidates: Sequence[tuple[str, ...]]) -> list[str]:
     """At most five names like the one not found, the likest first."""
     if part_count == 1 and len({c[:-1] for c in candidates}) == 1:
@@ -64,7 +54,7 @@ def suggestions(name: str, part_count: int, candidates: Sequence[tuple[str, ...]
     elif part_count <= 2 and len({c[:-2] for c in candidates}) == 1:
         candidates = [c[-2:] for c in candidates]
     shown = [quoted(c) for c in candidates[:2000]]
-    return sorted(shown, key=lambda c: levenshtein(c, name))[:5]
+    return sorted(shown, key=lambda c: edit_distance(c, name))[:5]
 
 
 def unresolved_column(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from voltray.driver.analysis.errors import analysis_error
+from voltray.driver.analysis.noted_variables import NotedVariables
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.relations import NamedTable
 from voltray.driver.plan.routines import SqlFunction
@@ -97,7 +98,7 @@ class RecordingEnvironment(FunctionEnvironment):
     @property
     def variables(self) -> Mapping[str, Any]:
         """Session variables; those looked at are noted."""
-        return _NotedVariables(self.session.variables, self.temporary)
+        return NotedVariables(self.session.variables, self.temporary)
 
     def resolve_table(self, table: NamedTable) -> Any:
         """A table or view, noted."""
@@ -126,20 +127,3 @@ class RecordingEnvironment(FunctionEnvironment):
         if isinstance(found, SqlFunction):
             self.functions.append(found)
         return found
-
-
-class _NotedVariables(Mapping[str, Any]):
-    def __init__(self, variables: Mapping[str, Any], noted: list[tuple[str, tuple[str, ...]]]) -> None:
-        self._variables = variables
-        self._noted = noted
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._variables[name]
-        self._noted.append(("VARIABLE", (name,)))
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)

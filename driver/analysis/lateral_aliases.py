@@ -28,15 +28,17 @@ class LateralAliases:
         """Make an item known to those behind it."""
         self.aliases.setdefault(alias.name.lower(), []).append(alias)
 
+    def _named(self, name: str, resolver: ExpressionResolver) -> list[Alias | Attribute]:
+        found = self.aliases.get(name.lower(), [])
+        return [a for a in found if a.name == name] if resolver.environment.case_sensitive else found
+
     def find(
         self, parts: tuple[str, ...], resolver: ExpressionResolver, origin: QueryContext | None
     ) -> Typed | None:
         """The alias that a name means."""
         from voltray.driver.analysis.expressions.extract import extract_field
 
-        found = self.aliases.get(parts[0].lower(), [])
-        if resolver.environment.case_sensitive:
-            found = [a for a in found if a.name == parts[0]]
+        found = self._named(parts[0], resolver)
         if not found:
             return None
         if len(found) > 1:
@@ -81,9 +83,7 @@ class GroupAliases(LateralAliases):
         """What the first alias of a name stands for."""
         from voltray.driver.analysis.aggregation import has_aggregate
 
-        found = self.aliases.get(parts[0].lower(), [])
-        if resolver.environment.case_sensitive:
-            found = [a for a in found if a.name == parts[0]]
+        found = self._named(parts[0], resolver)
         if not found or len(parts) > 1:
             return None
         if isinstance(found[0], Attribute):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from voltray.driver.optimizer.traversal import output_ids
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import conjunction
@@ -38,11 +39,11 @@ def _is_plain(plan: LogicalPlan) -> bool:
 def joined_in_order(inputs: Sequence[LogicalPlan], conditions: Sequence[Condition]) -> LogicalPlan:
     """A left-deep tree: always the next input, in the order given, that an equality ties to those before it."""
     plan, waiting, open_conditions = inputs[0], list(inputs[1:]), list(conditions)
-    columns = _ids(plan)
+    columns = output_ids(plan)
     while waiting:
         place = _next(waiting, columns, open_conditions)
         right = waiting.pop(place)
-        columns |= _ids(right)
+        columns |= output_ids(right)
         ready = [c for c, reads in open_conditions if reads <= columns]
         open_conditions = [(c, reads) for c, reads in open_conditions if not reads <= columns]
         condition = conjunction(ready)
@@ -50,13 +51,9 @@ def joined_in_order(inputs: Sequence[LogicalPlan], conditions: Sequence[Conditio
     return plan
 
 
-def _ids(plan: LogicalPlan) -> frozenset[int]:
-    return frozenset([a.expr_id for a in plan.output])
-
-
 def _next(waiting: Sequence[LogicalPlan], columns: frozenset[int], conditions: Sequence[Condition]) -> int:
     for place, plan in enumerate(waiting):
-        mine = _ids(plan)
+        mine = output_ids(plan)
         for condition, reads in conditions:
             is_equality = isinstance(condition, Call) and condition.name in ("==", "<=>")
             if is_equality and reads & mine and reads & columns and reads <= mine | columns:

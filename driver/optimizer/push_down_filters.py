@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from voltray.driver.optimizer.join_order import join_inputs, joined_in_order
-from voltray.driver.optimizer.traversal import has_python, is_deterministic
+from voltray.driver.optimizer.traversal import has_python, is_deterministic, output_ids
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import conjunction, conjuncts, substitute
@@ -54,10 +54,6 @@ def _pushed(node: LogicalPlan, parts: Parts) -> LogicalPlan:
         return rule(node, parts)
     children = tuple([_pushed(c, ()) for c in logical.children_of(node)])
     return filtered(logical.with_children(node, children) if children else node, parts)
-
-
-def _ids(plan: LogicalPlan) -> frozenset[int]:
-    return frozenset([a.expr_id for a in plan.output])
 
 
 def _split(parts: Parts, test: Callable[[Part], bool]) -> tuple[Parts, Parts]:
@@ -123,7 +119,7 @@ def _is_simple(expr_id: int, values: dict[int, Expression], known: dict[int, boo
 def _join(node: logical.Join, parts: Parts) -> LogicalPlan:
     if node.kind in ("inner", "cross") and not node.lateral:
         return _inner_join(node, parts)
-    left_ids, right_ids = _ids(node.left), _ids(node.right)
+    left_ids, right_ids = output_ids(node.left), output_ids(node.right)
     conditions = parts_of(node.condition)
     to_left: Parts = ()
     to_right: Parts = ()
@@ -151,7 +147,7 @@ def _inner_join(node: logical.Join, parts: Parts) -> LogicalPlan:
     inputs, conditions = join_inputs(node)
     own = tuple([part for c in conditions for part in parts_of(c)])
     everything = own + parts
-    ids = [_ids(plan) for plan in inputs]
+    ids = [output_ids(plan) for plan in inputs]
     pushed: list[LogicalPlan] = []
     for plan, columns in zip(inputs, ids, strict=True):
         mine, everything = _split(everything, _reads_only(columns))
@@ -206,7 +202,7 @@ def _deduplicate(node: logical.Deduplicate, parts: Parts) -> LogicalPlan:
 
 
 def _generate(node: logical.Generate, parts: Parts) -> LogicalPlan:
-    ids = _ids(node.child)
+    ids = output_ids(node.child)
     down, rest = _split(parts, lambda p: p.reads <= ids)
     return filtered(replace(node, child=_pushed(node.child, down)), rest)
 

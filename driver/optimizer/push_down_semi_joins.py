@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from voltray.driver.optimizer.row_estimates import estimated_rows
-from voltray.driver.optimizer.traversal import is_deterministic, transform_up
+from voltray.driver.optimizer.traversal import is_deterministic, output_ids, transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import substitute
@@ -36,7 +36,7 @@ def _moved(node: LogicalPlan) -> LogicalPlan:
 
 def pushed_semi_join(plan: LogicalPlan, semi: logical.Join, condition: Expression) -> LogicalPlan | None:
     """The plan with a semi join below its inner joins; None where it had better stay above."""
-    mine = references(condition) - frozenset([a.expr_id for a in semi.right.output])
+    mine = references(condition) - output_ids(semi.right)
     match plan:
         case logical.Join() if not plan.lateral and not plan.hint:
             return _into_join(plan, semi, condition, mine)
@@ -59,7 +59,7 @@ def _into_join(
     if plan.kind not in _KEEPS_LEFT_ROWS:
         return None
     for name, side in sides.items():
-        if mine <= frozenset([a.expr_id for a in side.output]):
+        if mine <= output_ids(side):
             deeper = pushed_semi_join(side, semi, condition)
             if deeper is None and estimated_rows(semi.right).kept > _LARGEST_SHARE * estimated_rows(side).kept:
                 return None

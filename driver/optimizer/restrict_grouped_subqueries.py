@@ -34,6 +34,9 @@ def _restricted(node: LogicalPlan) -> LogicalPlan:
         return node
     for left, right in _equalities(node.condition):
         for key, group in ((left, right), (right, left)):
+            # The search for keys walks all of the left side: only where there is something to restrict.
+            if not (_has(node.right, group) and _is_aggregate(node.right)):
+                continue
             source = _few_keys(node.left, key)
             right_side = None if source is None else _with_semi_join(node.right, group, *source)
             if right_side is not None:
@@ -51,6 +54,12 @@ def _equalities(condition: Expression | None) -> Iterator[tuple[Attribute, Attri
 
 def _has(plan: LogicalPlan, attribute: Attribute) -> bool:
     return any(a.expr_id == attribute.expr_id for a in plan.output)
+
+
+def _is_aggregate(plan: LogicalPlan) -> bool:
+    while isinstance(plan, logical.Project | logical.Filter):
+        plan = plan.child
+    return isinstance(plan, logical.Aggregate)
 
 
 def _few_keys(plan: LogicalPlan, key: Attribute) -> tuple[LogicalPlan, Attribute] | None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voltray.driver.optimizer.pull_up import PulledUp, pull_up
-from voltray.driver.optimizer.traversal import SUBQUERIES, has_subquery, map_expressions, outer_attributes, transform_up
+from voltray.driver.optimizer.traversal import (
+    SUBQUERIES,
+    has_subquery,
+    map_expressions,
+    outer_attributes,
+    output_ids,
+    transform_up,
+)
 from voltray.driver.optimizer.unnest import Domain, unnest
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan, expressions_of
@@ -179,7 +186,7 @@ def with_fresh_columns(plan: LogicalPlan, columns: Iterable[Attribute]) -> tuple
 
 
 def _joined_predicate(predicate: Expression, outer: LogicalPlan, renamed: dict[int, Attribute]) -> Expression:
-    mine = frozenset([a.expr_id for a in outer.output])
+    mine = output_ids(outer)
     return _without_outer(substitute(predicate, renamed), mine)
 
 
@@ -279,7 +286,7 @@ def _join_condition(node: logical.Join, environment: Any) -> LogicalPlan:
         assert condition is not None
         return _filter(logical.Filter(replace(node, condition=kept), condition), environment)
     left, right = Attachment(node.left, environment), Attachment(node.right, environment)
-    of_right = frozenset([a.expr_id for a in node.right.output])
+    of_right = output_ids(node.right)
 
     def replaced(expression: Expression) -> Expression:
         if not _is_predicate(expression):
@@ -301,8 +308,8 @@ def _is_predicate(expression: Expression) -> bool:
 
 def _check_sides(expression: Expression, node: logical.Join) -> frozenset[int]:
     """The columns that an expression's subqueries read; of both sides of a join they must not."""
-    of_left = frozenset([a.expr_id for a in node.left.output])
-    of_right = frozenset([a.expr_id for a in node.right.output])
+    of_left = output_ids(node.left)
+    of_right = output_ids(node.right)
     found: frozenset[int] = frozenset()
     for part in walk(expression):
         if not isinstance(part, SUBQUERIES):
@@ -334,7 +341,7 @@ def _any_node(node: LogicalPlan, environment: Any) -> LogicalPlan:
 def lateral_join(node: logical.Join) -> LogicalPlan:
     """A lateral join as a plain one."""
     plain = replace(node, lateral=False, kind="inner" if node.kind == "cross" else node.kind)
-    mine = frozenset([a.expr_id for a in node.left.output])
+    mine = output_ids(node.left)
     if not mine.intersection(outer_attributes(node.right)) and not makes_rows_in_python(node.right):
         return replace(node, lateral=False)
     computed = _lateral_rows(plain, mine)

@@ -40,6 +40,11 @@ def transform_up(plan: LogicalPlan, function: Callable[[LogicalPlan], LogicalPla
     return done[id(plan)]
 
 
+def output_ids(plan: LogicalPlan) -> frozenset[int]:
+    """Ids of the columns that a plan gives."""
+    return frozenset([a.expr_id for a in plan.output])
+
+
 @lru_cache(maxsize=64)
 def _field_names(node_type: Any) -> tuple[str, ...]:
     left_out = ("attributes", "child", "left", "right", "children", "data")

@@ -24,6 +24,7 @@ from voltray.executors.functions.registry import (
 )  # fmt: skip
 from voltray.executors.functions.string import constant
 from voltray.executors.functions.to_string import decode_utf8
+from voltray.proto.edit_distance import edit_distance as edits_between
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 from voltray.proto.types import BOOLEAN, INTEGER, LONG, STRING, ArrayType
@@ -77,14 +78,7 @@ def soundex(text: str) -> str:
 
 def levenshtein(left: str, right: str, threshold: int = -1) -> int:
     """Edit distance; -1 where it is above a threshold."""
-    if len(left) < len(right):
-        left, right = right, left
-    row = list(range(len(right) + 1))
-    for i, a in enumerate(left, 1):
-        above, row[0] = row[0], i
-        for j, b in enumerate(right, 1):
-            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (a != b))
-    distance = row[-1]
+    distance = edits_between(left, right)
     return -1 if 0 <= threshold < distance else distance
 
 

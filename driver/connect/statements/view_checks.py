@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from voltray.driver.analysis.noted_variables import NotedVariables
 from voltray.driver.plan import expressions as u
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.identifiers import quoted
@@ -31,7 +32,7 @@ class NotedSession:
     @property
     def variables(self) -> Mapping[str, Any]:
         """Session variables; those that are found are noted."""
-        return _NotedVariables(self._session.variables, self.noted)
+        return NotedVariables(self._session.variables, self.noted)
 
     def user_function(self, name: Name) -> Any | None:
         """A temporary function, noted."""
@@ -39,26 +40,6 @@ class NotedSession:
         if found is not None:
             self.noted.append(("FUNCTION", name))
         return found
-
-
-class _NotedVariables(Mapping[str, Any]):
-    def __init__(self, variables: Mapping[str, Any], noted: list[tuple[str, Name]]) -> None:
-        self._variables = variables
-        self._noted = noted
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._variables[name]
-        self._noted.append(("VARIABLE", (name,)))
-        return value
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._variables
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
 
 
 def analyzed_for_view(session: Session, query: r.Relation) -> tuple[LogicalPlan, list[tuple[str, Name]]]:
