@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyspark.sql.connect.client import SparkConnectClient
 from pyspark.sql.connect.session import SparkSession
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -24,11 +26,20 @@ for variable in [name for name in os.environ if name.startswith("VOLTRAY_") or n
 # Python may collect a session on the thread that serves its own channel. PySpark's finalizer then waits there for calls
 # that this thread is to answer, holding a lock that every later query needs: tests stop their sessions themselves.
 del SparkSession.__del__
+# At the end of the process each client that is still open asks its server to clean its models up. Where the server has
+# ended, that is retried for ten minutes: for each client, one after the other.
+SparkConnectClient._cleanup_ml_cache = lambda self: None  # type: ignore[method-assign]
 
 SECONDS_BEFORE_STACKS = 240
 OBJECT_STORE_MEMORY = 300 << 20
 NODE_OBJECT_STORE_MEMORY = 120 << 20
 EXECUTOR_MEMORY = 2 << 30
+
+
+def pytest_sessionfinish() -> None:
+    """Close the clients that are still open: their threads would go on asking servers that have ended."""
+    for client in [c for c in gc.get_objects() if isinstance(c, SparkConnectClient) and not c.is_closed]:
+        client._channel.close()
 
 
 @pytest.fixture(autouse=True)
