@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -284,13 +285,14 @@ def _start_local_ray(settings: Settings, quiet: dict[str, Any]) -> None:
 
     for attempt in range(START_ATTEMPTS):
         try:
-            ray.init(
-                address="local",
-                num_cpus=settings.executors * settings.executor_cpus,
-                object_store_memory=settings.object_store_memory,
-                include_dashboard=False,
-                **quiet,
-            )
+            with _no_garbage_collection():
+                ray.init(
+                    address="local",
+                    num_cpus=settings.executors * settings.executor_cpus,
+                    object_store_memory=settings.object_store_memory,
+                    include_dashboard=False,
+                    **quiet,
+                )
         except Exception as failure:
             if attempt + 1 == START_ATTEMPTS or isinstance(failure, ValueError | TypeError):
                 raise
@@ -298,6 +300,18 @@ def _start_local_ray(settings: Settings, quiet: dict[str, Any]) -> None:
             ray.shutdown()
         else:
             return
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect nothing while Ray forks: finalizers of gRPC's objects abort in a child, which lacks their threads."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def end_actor(actor: Any) -> None:
