@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from voltray.driver.optimizer.traversal import is_deterministic, transform_up
+from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
-from voltray.driver.plan.predicates import substitute
+from voltray.driver.plan.predicates import is_deterministic, substitute
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, Literal, walk
 
 # Beyond this, a merged expression costs more to handle than the projection that it saves.

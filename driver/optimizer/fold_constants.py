@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 
-from voltray.driver.optimizer.traversal import is_deterministic, transform_up
+from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
-from voltray.driver.plan.predicates import FALSE, TRUE
+from voltray.driver.plan.predicates import FALSE, TRUE, is_deterministic
 from voltray.executors.compiler import compile_expression
 from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.evaluation import EvaluationContext

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from voltray.driver.optimizer.join_order import join_inputs, joined_in_order
-from voltray.driver.optimizer.traversal import has_python, is_deterministic, output_ids
+from voltray.driver.optimizer.traversal import has_python, output_ids
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
-from voltray.driver.plan.predicates import conjunction, conjuncts, substitute
+from voltray.driver.plan.predicates import conjunction, conjuncts, is_deterministic, substitute
 from voltray.proto.expressions import Alias, Attribute, Expression, WindowCall, references, walk
 
 # Substituted into a condition below a projection only while that stays small.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from voltray.driver.optimizer.traversal import is_deterministic, transform_up
+from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
+from voltray.driver.plan.predicates import is_deterministic
 from voltray.driver.plan.recursion import Recursion
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from voltray.driver.optimizer.row_estimates import estimated_rows
-from voltray.driver.optimizer.traversal import is_deterministic, output_ids, transform_up
+from voltray.driver.optimizer.traversal import output_ids, transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
-from voltray.driver.plan.predicates import substitute
+from voltray.driver.plan.predicates import is_deterministic, substitute
+from voltray.driver.plan.row_estimates import estimated_rows
 from voltray.proto.expressions import Alias, Attribute, Expression, references
 
 # A semi join moves down where it has at most this share of the rows that it is to thin out.

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from voltray.driver.optimizer.row_estimates import estimated_rows
-from voltray.driver.optimizer.traversal import is_deterministic, transform_up
+from voltray.driver.optimizer.traversal import transform_up
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
-from voltray.driver.plan.predicates import conjuncts
+from voltray.driver.plan.predicates import conjuncts, is_deterministic
+from voltray.driver.plan.row_estimates import estimated_rows
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, new_id, to_attribute
 from voltray.proto.types import BOOLEAN
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from voltray.driver.optimizer.traversal import is_deterministic
 from voltray.driver.plan import logical
 from voltray.driver.plan.canonical import plan_digests
 from voltray.driver.plan.logical import LogicalPlan, children_of, expressions_of, walk, with_children
+from voltray.driver.plan.predicates import is_deterministic
 from voltray.proto.expressions import Alias
 
 _COSTLY = (logical.Join, logical.Aggregate)

@@ -10,14 +10,12 @@ from typing import Any
 from voltray.driver.plan.logical import LogicalPlan, children_of, expressions_of, walk, with_children
 from voltray.proto.expressions import (
     Attribute,
-    Call,
     ExistsSubquery,
     Expression,
     InSubquery,
     OuterReference,
     PythonCall,
     ScalarSubquery,
-    WindowCall,
 )  # fmt: skip
 from voltray.proto.expressions import walk as walk_expression
 
@@ -93,19 +91,3 @@ def outer_attributes(plan: LogicalPlan) -> dict[int, Attribute]:
 def has_python(expression: Expression) -> bool:
     """Whether a user's Python function stands anywhere in an expression: too costly to compute twice."""
     return any(isinstance(part, PythonCall) for part in walk_expression(expression))
-
-
-def is_deterministic(expression: Expression) -> bool:
-    """Whether an expression gives the same value for the same row, wherever and however often it is computed."""
-    from voltray.executors.functions.catalogue import lookup
-
-    for part in walk_expression(expression):
-        if isinstance(part, WindowCall):
-            return False
-        if isinstance(part, PythonCall) and not part.deterministic:
-            return False
-        if isinstance(part, Call):
-            function = lookup(part.name)
-            if function is not None and not function.deterministic:
-                return False
-    return True

@@ -12,6 +12,8 @@ from voltray.proto.expressions import (
     Expression,
     Literal,
     OuterReference,
+    PythonCall,
+    WindowCall,
     map_children,
     new_id,
     nullable_of,
@@ -105,3 +107,19 @@ def without_outer(expression: Expression) -> Expression:
 def named(expression: Expression, name: str = "key") -> Alias | Attribute:
     """An attribute as it is, anything else under a fresh id."""
     return expression if isinstance(expression, Attribute | Alias) else Alias(expression, name, new_id())
+
+
+def is_deterministic(expression: Expression) -> bool:
+    """Whether an expression gives the same value for the same row, wherever and however often it is computed."""
+    from voltray.executors.functions.catalogue import lookup
+
+    for part in walk(expression):
+        if isinstance(part, WindowCall):
+            return False
+        if isinstance(part, PythonCall) and not part.deterministic:
+            return False
+        if isinstance(part, Call):
+            function = lookup(part.name)
+            if function is not None and not function.deterministic:
+                return False
+    return True
