@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.admission import Admission, no_memory
+from voltray.executors.key_summaries import put_together, summaries_of
 from voltray.executors.memory import give_back_memory, release_freed_memory
 from voltray.executors.memory_watch import MemoryWatch
 from voltray.executors.operators.catalogue import compile_operator
@@ -32,6 +33,7 @@ from voltray.executors.shuffle.writer import cut, sample_of
 from voltray.executors.spill_folders import SpillFolders
 from voltray.executors.task_failures import as_spark_error
 from voltray.proto.failures import ErrorKind, spark_error
+from voltray.proto.key_summaries import KeySummary
 from voltray.proto.operators import Operator
 from voltray.proto.stages import CacheOutput, Exchange, ResultOutput, WriteOutput
 from voltray.proto.tasks import ResultReply, Task, TaskReport, decode_task, with_tables
@@ -316,7 +318,8 @@ def _stored(task: Task, rows: pl.DataFrame, context: TaskContext) -> tuple[Any, 
     assert isinstance(task.output, Exchange)
     pieces, counts, sizes = cut(rows, task.output, task.destinations, context.evaluation)
     sample = sample_of(rows, task.output, context.evaluation)
-    report = _report(context, rows=counts, bytes=sizes, sample=sample)
+    summaries = summaries_of(rows, task.output.summarised)
+    report = _report(context, rows=counts, bytes=sizes, sample=sample, summaries=summaries)
     return (report, *pieces, *[None] * (task.destinations - len(pieces)))
 
 
@@ -344,10 +347,12 @@ def _store_or_spill(
     file = SpillFile(path, task.output, context.evaluation)
     try:
         samples = []
+        told: list[tuple[KeySummary, ...]] = []
         for chunk in itertools.chain(waiting, chunks):
             _check(flag)
             file.write(chunk)
             samples.append(sample_of(chunk, task.output, context.evaluation))
+            told.append(summaries_of(chunk, task.output.summarised))
         pieces = file.finish(task.destinations, files)
         _check(flag)
     except BaseException:
@@ -356,7 +361,10 @@ def _store_or_spill(
     finally:
         release_freed_memory()
     rows, sizes = tuple(file.rows.tolist()), tuple(file.bytes.tolist())
-    report = _report(context, rows=rows, bytes=sizes, sample=concatenated(samples), spilled=str(path))
+    request = task.output.summarised
+    summaries = tuple([put_together(parts, request) for parts in zip(*told, strict=True)]) if request else ()
+    sample = concatenated(samples)
+    report = _report(context, rows=rows, bytes=sizes, sample=sample, summaries=summaries, spilled=str(path))
     return (report, *pieces, *[None] * (task.destinations - len(pieces)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, PythonCall, SortOrder
 from voltray.proto.python_planning import PlanningRequest
-from voltray.proto.types import StructType
+from voltray.proto.types import DataType, StructType
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class FileScan(Operator):
     options: tuple[tuple[str, str], ...] = ()
     predicate: Expression | None = None
     limit: int | None = None
+    runtime_filters: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,18 @@ class Filter(Operator):
 
     child: Operator
     condition: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class BloomFilter(Operator):
+    """Rows whose value of ``column`` may be in a Bloom filter of values of ``dtype``; what is in it surely passes, NULL
+    does not."""
+
+    child: Operator
+    column: Attribute
+    dtype: DataType
+    data: Any = field(compare=False)
+    """The filter's words: a pyarrow.Table of one column, or what stands for it on the way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voltray.proto.expressions import Attribute, Expression
+from voltray.proto.key_summaries import SummaryRequest
 from voltray.proto.operators import Operator
 from voltray.proto.types import StructType
 
@@ -21,7 +22,12 @@ class Exchange:
     num_partitions: int
     keys: tuple[Expression, ...] = ()
     boundaries: Any = None
-    """For range: the sort keys' values between partitions, once sampled."""
+    """For range: the sort keys' values between partitions, once sampled. Rows equal to one that stands there twice
+    have the partition between the two."""
+    nulls_apart: bool = False
+    """For range: NULLs have a partition of their own, before or behind all others."""
+    summarised: SummaryRequest | None = None
+    """Columns whose values the tasks are to tell of."""
 
 
 @dataclass(frozen=True, slots=True)

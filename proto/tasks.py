@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from voltray.proto.expressions import Attribute
-from voltray.proto.operators import LocalScan, Operator, children_of, with_children
+from voltray.proto.key_summaries import KeySummary
+from voltray.proto.operators import BloomFilter, LocalScan, Operator, children_of, with_children
 from voltray.proto.session_files import PythonReport
 from voltray.proto.stages import CacheOutput, Exchange, ResultOutput, WriteOutput
 
@@ -17,24 +18,31 @@ BY_MAP = "map"
 
 @dataclass(frozen=True, slots=True)
 class PartitionKey:
-    """What a PartitionRead reads of a stage or cache: partitions, or the outputs of single map tasks (both ends in)."""
+    """What a PartitionRead reads of a stage or cache: partitions, or the outputs of single map tasks (both ends in).
+
+    ``maps``: of partitions, only what those tasks wrote.
+    """
 
     source: str
     mode: str
     first: int
     last: int
+    maps: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
         """The key of a PartitionRead."""
-        return f"{self.source}/{self.mode}/{self.first}-{self.last}"
+        maps = "" if self.maps is None else f"@{self.maps[0]}-{self.maps[1]}"
+        return f"{self.source}/{self.mode}/{self.first}-{self.last}{maps}"
 
     @classmethod
     def parse(cls, text: str) -> PartitionKey:
         """Read a key back."""
         source, mode, span = text.rsplit("/", 2)
+        span, _, maps = span.partition("@")
         first, last = span.split("-")
-        return cls(source, mode, int(first), int(last))
+        low, _, high = maps.partition("-")
+        return cls(source, mode, int(first), int(last), (int(low), int(high)) if maps else None)
 
 
 class BufferAttribute(Attribute):
@@ -105,6 +113,8 @@ class TaskReport:
     """Rows of partial buffers of each CollectMetrics node, as Arrow tables."""
     sample: Any = None
     """For an exchange that is to be range partitioned next: a sample of the sort keys, as an Arrow table."""
+    summaries: tuple[KeySummary, ...] = ()
+    """For an exchange that asks for them: what the task's rows have in some columns."""
     written: Any = None
     """The writer's report."""
     python: PythonReport | None = None
@@ -175,10 +185,11 @@ def with_tables(operator: Operator, arguments: tuple[Any, ...]) -> Operator:
         if not expanded:
             stack.append((node, True))
             stack.extend((child, False) for child in inputs)
-        elif isinstance(node, LocalScan) and isinstance(node.data, TableArgument):
-            memo[id(node)] = replace(node, data=arguments[node.data.argument])
         else:
             built = tuple([memo[id(child)] for child in inputs])
             same = all(a is b for a, b in zip(built, inputs, strict=True))
-            memo[id(node)] = node if same else with_children(node, built)
+            made = node if same else with_children(node, built)
+            if isinstance(made, LocalScan | BloomFilter) and isinstance(made.data, TableArgument):
+                made = replace(made, data=arguments[made.data.argument])
+            memo[id(node)] = made
     return memo[id(operator)]

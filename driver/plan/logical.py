@@ -12,7 +12,7 @@ from typing import Any
 
 from voltray.proto.expressions import Alias, Attribute, Call, Expression, PythonCall, SortOrder, to_attribute
 from voltray.proto.python_planning import PlanningRequest
-from voltray.proto.types import StructType
+from voltray.proto.types import DataType, StructType
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ class FileScan(Leaf):
     options: tuple[tuple[str, str], ...] = ()
     predicate: Expression | None = None
     limit: int | None = None
+    runtime_filters: tuple[Expression, ...] = ()
+    """Conditions that planning finds from the other sides of joins; the scan applies them exactly."""
     table: tuple[str, ...] = ()
     table_version: int = 0
     """Counts the changes to a table: what was persisted of an older version is computed anew."""
@@ -127,6 +129,16 @@ class Filter(SameOutput):
     """Rows for which a condition holds."""
 
     condition: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class BloomFilter(SameOutput):
+    """Rows whose value of ``column`` may, as one of ``dtype``, be in a Bloom filter; planning puts it above a scan."""
+
+    column: Attribute
+    dtype: DataType
+    data: Any = field(compare=False)
+    """The filter's words, as a pyarrow.Table of one column."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,15 +53,22 @@ def range_rows(scan: logical.Range) -> int:
 
 def input_bytes(plan: LogicalPlan, cached_bytes: Callable[[str], int]) -> int:
     """Bytes of all leaves of a plan, about."""
-    total = 0
-    for node in logical.walk(plan):
-        match node:
-            case logical.LocalData():
-                total += table_bytes(node.data)
-            case logical.Range():
-                total += _RANGE_ROW_BYTES * range_rows(node)
-            case logical.FileScan():
-                total += file_bytes(node)
-            case logical.CachedData():
-                total += cached_bytes(node.cache_id)
-    return total
+    return sum(_leaf_bytes(node, cached_bytes) for node in logical.walk(plan))
+
+
+def largest_leaf_bytes(plan: LogicalPlan, cached_bytes: Callable[[str], int]) -> int:
+    """Bytes of the largest leaf of a plan, about."""
+    return max(_leaf_bytes(node, cached_bytes) for node in logical.walk(plan))
+
+
+def _leaf_bytes(node: LogicalPlan, cached_bytes: Callable[[str], int]) -> int:
+    match node:
+        case logical.LocalData():
+            return table_bytes(node.data)
+        case logical.Range():
+            return _RANGE_ROW_BYTES * range_rows(node)
+        case logical.FileScan():
+            return file_bytes(node)
+        case logical.CachedData():
+            return cached_bytes(node.cache_id)
+    return 0

@@ -35,12 +35,18 @@ def number_of_partitions(planner: Planner, estimated_bytes: int) -> int:
     return min(most, max(2 * planner.parallelism, by_size))
 
 
-def groups_of(planner: Planner, sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Neighbouring partitions put together into tasks of about the advisory size, but one for each slot."""
+def advisory_bytes(planner: Planner) -> int:
+    """About how much of an exchange one task should read."""
     advisory = size_conf(planner.context, COALESCE_BYTES, _COALESCE_BYTES)
-    if planner.spills:
-        advisory = min(advisory, planner.memory.partition_bytes)
-    target = max(1, min(advisory, sum(sizes) // planner.parallelism))
+    return min(advisory, planner.memory.partition_bytes) if planner.spills else advisory
+
+
+def groups_of(planner: Planner, sizes: Sequence[int], total: int | None = None) -> tuple[tuple[int, int], ...]:
+    """Neighbouring partitions put together into tasks of about the advisory size, but one for each slot.
+
+    ``total``: the bytes of the whole exchange where ``sizes`` are those of a part of it.
+    """
+    target = max(1, min(advisory_bytes(planner), (sum(sizes) if total is None else total) // planner.parallelism))
     groups: list[tuple[int, int]] = []
     first, held = 0, 0
     for number, size in enumerate(sizes):

@@ -34,6 +34,7 @@ _HIDDEN = frozenset(
         "partition_schema",
         "names",
         "key",
+        "dtype",
     )
 )
 
@@ -140,6 +141,8 @@ def operator_line(operator: Operator) -> str:
 
 
 def _value(name: str, value: Any) -> str:
+    if name == "runtime_filters":
+        return f"runtimeFilters=[{', '.join(_item(v) for v in value)}]"
     if name == "files":
         return f"{len(value)} file{'s' if len(value) != 1 else ''}"
     if isinstance(value, Expression):

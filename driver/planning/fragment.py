@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from voltray.proto.expressions import Attribute
+from voltray.proto.key_summaries import KeySummary
 from voltray.proto.operators import Operator, PartitionRead
 from voltray.proto.stages import Stage
 from voltray.proto.tasks import BY_MAP, BY_PARTITION, PartitionKey
@@ -38,6 +39,10 @@ class Fragment:
         return self.is_single or (self.clustered is not None and {k.expr_id for k in keys}.issuperset(self.clustered))
 
 
+def _nothing_by_map(partition: int) -> tuple[int, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class StageResult:
     """What became of a stage whose output stays in the cluster."""
@@ -52,15 +57,21 @@ class StageResult:
     samples: tuple[Any, ...] = ()
     is_guess: bool = False
     """Nothing ran: the plan is only to be shown."""
+    summaries: tuple[tuple[KeySummary, ...], ...] = ()
+    """Of each task, what it told of the columns that the exchange asked for."""
+    sizes_by_map: Callable[[int], tuple[int, ...]] = field(default=_nothing_by_map, compare=False)
+    """Bytes of one partition by the task that wrote them."""
 
     @property
     def total_bytes(self) -> int:
         """Bytes of all partitions."""
         return sum(self.bytes)
 
-    def read(self, attributes: tuple[Attribute, ...], first: int, last: int) -> PartitionRead:
-        """Reads partitions from all tasks."""
-        return PartitionRead(attributes, PartitionKey(self.source, BY_PARTITION, first, last).text)
+    def read(
+        self, attributes: tuple[Attribute, ...], first: int, last: int, maps: tuple[int, int] | None = None
+    ) -> PartitionRead:
+        """Reads partitions from all tasks, or from the tasks ``maps``."""
+        return PartitionRead(attributes, PartitionKey(self.source, BY_PARTITION, first, last, maps).text)
 
     def read_all(self, attributes: tuple[Attribute, ...]) -> PartitionRead:
         """Reads everything."""

@@ -6,10 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.plan import logical
-from voltray.driver.planning.exchange import gather, number_of_partitions, read_together, run_exchange
+from voltray.driver.plan.statistics import largest_leaf_bytes
+from voltray.driver.planning.exchange import gather, number_of_partitions, run_exchange
 from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.driver.planning.join_keys import JoinKeys, join_keys
+from voltray.driver.planning.runtime_filters import Source, request_for, source_of, thinned
 from voltray.driver.planning.settings import BROADCAST_THRESHOLD, size_conf
+from voltray.driver.planning.skew import read_skewed
 from voltray.proto import operators
 from voltray.proto.expressions import Alias, Attribute, to_attribute
 from voltray.proto.operators import Operator
@@ -25,20 +28,51 @@ _BROADCAST_BYTES = 10 << 20
 
 
 def plan_join(planner: Planner, node: logical.Join) -> Fragment:
-    """Plan both sides, then the join that suits their sizes."""
-    left, right = planner.plan(node.left), planner.plan(node.right)
-    keys = join_keys(node.condition, left.output, right.output)
-    left, right = _with_keys(left, keys.left_added), _with_keys(right, keys.right_added)
-    sides = (left, right)
-    if left.is_single and right.is_single:
-        joined = _joined(node, keys, left, right)
-    elif node.null_aware or not keys.left:
-        joined = _join_whole(planner, node, keys, sides)
+    """Plan both sides, then the join that suits their sizes; a side that thins out the other one runs before it."""
+    keys = join_keys(node.condition, node.left.output, node.right.output)
+    source = source_of(planner, node, keys)
+    if source is not None:
+        joined = _join_thinned(planner, node, keys, source)
     else:
-        joined = _join_by_keys(planner, node, keys, sides)
+        joined = _join_sides(planner, node, keys, (_side(planner, node, keys, 0), _side(planner, node, keys, 1)))
     if not keys.left_added and not keys.right_added:
         return joined
     return joined.map(lambda task: operators.Project(task, node.output), node.output)
+
+
+def _side(planner: Planner, node: logical.Join, keys: JoinKeys, side: int) -> Fragment:
+    """One side with the keys that are to be computed."""
+    plan, added = ((node.left, keys.left_added), (node.right, keys.right_added))[side]
+    return _with_keys(planner.plan(plan), added)
+
+
+def _join_sides(planner: Planner, node: logical.Join, keys: JoinKeys, sides: tuple[Fragment, Fragment]) -> Fragment:
+    if sides[0].is_single and sides[1].is_single:
+        return _joined(node, keys, *sides)
+    if node.null_aware or not keys.left:
+        return _join_whole(planner, node, keys, sides)
+    return _join_by_keys(planner, node, keys, sides)
+
+
+def _join_thinned(planner: Planner, node: logical.Join, keys: JoinKeys, source: Source) -> Fragment:
+    """Run one side, leave out what meets none of its keys in the scans of the other, then join."""
+    first_side, other_side = source.side, 1 - source.side
+    plan, other = (node.left, node.right) if first_side == 0 else (node.right, node.left)
+    first = _side(planner, node, keys, first_side)
+    by_hint = node.hint in ("broadcast", f"broadcast_{('left', 'right')[first_side]}")
+    may_be_whole = _may_be_whole(node, first_side)
+    whole = may_be_whole and (by_hint or first.bytes <= _threshold(planner))
+    count = number_of_partitions(planner, max(first.bytes, largest_leaf_bytes(other, planner.cached_bytes)))
+    exchange = Exchange("broadcast", 1) if whole else Exchange("hash", count, _keys_of(keys, first_side))
+    request = request_for(planner, source, plan, bloom=not whole or bool(logical.children_of(other)))
+    result = run_exchange(planner, first, replace(exchange, summarised=request))
+    thin = thinned(source, other, result, request)
+    node = replace(node, left=thin) if other_side == 0 else replace(node, right=thin)
+    second = _side(planner, node, keys, other_side)
+    sides = (first, second) if first_side == 0 else (second, first)
+    if whole or (may_be_whole and result.total_bytes <= _threshold(planner)):
+        return _with_whole(node, keys, sides, first_side, result)
+    return _join_spread(planner, node, keys, sides, first_side, result)
 
 
 def _with_keys(side: Fragment, added: tuple[Alias, ...]) -> Fragment:
@@ -56,14 +90,32 @@ def _join_by_keys(planner: Planner, node: logical.Join, keys: JoinKeys, sides: t
         return _broadcast(planner, node, keys, sides, whole)
     count = number_of_partitions(planner, max(left.bytes, right.bytes))
     smaller = 1 if _may_be_whole(node, 1) and (right.bytes <= left.bytes or not _may_be_whole(node, 0)) else 0
-    first = _by_hash(planner, sides[smaller], (keys.left, keys.right)[smaller], count)
+    first = _by_hash(planner, sides[smaller], _keys_of(keys, smaller), count)
     # Its true size is known now: small enough, and the other side can stay where it is.
     if _may_be_whole(node, smaller) and first.total_bytes <= _threshold(planner):
         return _with_whole(node, keys, sides, smaller, first)
-    second = _by_hash(planner, sides[1 - smaller], (keys.left, keys.right)[1 - smaller], count)
-    results = (first, second) if smaller == 0 else (second, first)
-    left, right = read_together(planner, sides, results, (keys.left, keys.right))
+    return _join_spread(planner, node, keys, sides, smaller, first)
+
+
+def _join_spread(
+    planner: Planner,
+    node: logical.Join,
+    keys: JoinKeys,
+    sides: tuple[Fragment, Fragment],
+    ran: int,
+    first: StageResult,
+) -> Fragment:
+    """Spread the other side as the one that ran, and join partition by partition."""
+    second = _by_hash(planner, sides[1 - ran], _keys_of(keys, 1 - ran), len(first.bytes))
+    results = (first, second) if ran == 0 else (second, first)
+    # A part of one side is joined with all of the other: the kinds in which that other side may be whole.
+    may_split = (_may_be_whole(node, 1), _may_be_whole(node, 0))
+    left, right = read_skewed(planner, sides, results, (keys.left, keys.right), may_split)
     return _joined(node, keys, left, right)
+
+
+def _keys_of(keys: JoinKeys, side: int) -> tuple[Attribute, ...]:
+    return (keys.left, keys.right)[side]
 
 
 def _join_whole(planner: Planner, node: logical.Join, keys: JoinKeys, sides: tuple[Fragment, Fragment]) -> Fragment:

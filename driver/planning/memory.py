@@ -66,6 +66,11 @@ class MemoryBudget:
         """How large a partition of an exchange should be at most."""
         return max(1 << 18, self.task_bytes // 8)
 
+    @property
+    def held_partition_bytes(self) -> int:
+        """The largest partition that one task should have to hold."""
+        return max(2 * self.partition_bytes, self.task_bytes // 3)
+
     def spilling(self, tasks: int) -> tuple[tuple[str, int], ...]:
         """A stage's metadata: how much each task may put into the object store, and how much it holds at a time."""
         store = self.store_bytes // 2 // max(1, tasks)

@@ -72,8 +72,8 @@ class Planner:
 
     def plan_query(self, plan: LogicalPlan) -> Fragment:
         """The last fragment of a query; all before it has run when this returns."""
-        self.input_bytes = input_bytes(plan, self._cached_bytes)
-        self.spills = must_spill(plan, self.memory, self._cached_bytes)
+        self.input_bytes = input_bytes(plan, self.cached_bytes)
+        self.spills = must_spill(plan, self.memory, self.cached_bytes)
         self.is_single_stage = self.input_bytes <= self.settings.single_stage_bytes and not self.spills
         self.streaming = self.input_bytes > STREAMING_BYTES
         self.keep_partitions = self.keep_partitions or _shows_partitions(plan)
@@ -87,7 +87,8 @@ class Planner:
             raise spark_error("UNSUPPORTED_FEATURE", ErrorKind.UNSUPPORTED, message=f"No plan for {name}.")
         return rule(self, node)
 
-    def _cached_bytes(self, cache_id: str) -> int:
+    def cached_bytes(self, cache_id: str) -> int:
+        """How much a cache holds."""
         return self.runner.cached(cache_id).total_bytes
 
     @property
@@ -106,6 +107,7 @@ _RULES: dict[type[LogicalPlan], Rule] = {
     logical.FileScan: scan.plan_file_scan,
     logical.Project: rows.plan_project,
     logical.Filter: rows.plan_filter,
+    logical.BloomFilter: rows.plan_bloom_filter,
     logical.Expand: rows.plan_expand,
     logical.Generate: rows.plan_generate,
     logical.Sample: rows.plan_sample,

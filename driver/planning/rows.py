@@ -42,6 +42,12 @@ def plan_filter(planner: Planner, node: logical.Filter) -> Fragment:
     return child.map(lambda task: operators.Filter(task, node.condition), node.output)
 
 
+def plan_bloom_filter(planner: Planner, node: logical.BloomFilter) -> Fragment:
+    """A filter by keys that an earlier stage found."""
+    child = planner.plan(node.child)
+    return child.map(lambda task: operators.BloomFilter(task, node.column, node.dtype, node.data), node.output)
+
+
 def plan_expand(planner: Planner, node: logical.Expand) -> Fragment:
     """Several projections of each row."""
     child = planner.plan(node.child)

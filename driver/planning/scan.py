@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voltray.driver.plan import logical
+from voltray.driver.plan.predicates import FALSE
 from voltray.driver.plan.statistics import file_bytes, range_rows, table_bytes
 from voltray.driver.planning.file_splits import split_files
 from voltray.driver.planning.fragment import Fragment
 from voltray.driver.planning.memory import scan_bytes
+from voltray.driver.planning.runtime_filters import is_planned
+from voltray.executors.sources.pruning import prune_files
 from voltray.proto import operators
 from voltray.proto.expressions import Alias, Attribute
 
@@ -66,6 +69,7 @@ def plan_cached_data(planner: Planner, node: logical.CachedData) -> Fragment:
 
 def plan_file_scan(planner: Planner, node: logical.FileScan) -> Fragment:
     """One task, or one for each group of files and parts of files."""
+    node = _pruned(planner, node)
     size = file_bytes(node)
     groups: tuple[tuple[Any, ...], ...] = (node.files,)
     if not planner.is_single_stage:
@@ -82,10 +86,20 @@ def plan_file_scan(planner: Planner, node: logical.FileScan) -> Fragment:
             node.options,
             node.predicate,
             node.limit,
+            node.runtime_filters,
         )
         for files in groups
     ]
     return Fragment(tuple(tasks), node.output, size)
+
+
+def _pruned(planner: Planner, node: logical.FileScan) -> logical.FileScan:
+    """The scan without the files that its partition columns or keys that other stages found rule out."""
+    if FALSE in node.runtime_filters:
+        return replace(node, files=())
+    if not node.partition_schema.fields or any(is_planned(c) for c in node.runtime_filters):
+        return node
+    return replace(node, files=prune_files(node, planner.context))
 
 
 def _task_bytes(planner: Planner) -> int:

@@ -7,11 +7,25 @@ from voltray.executors.functions.evaluation import EvaluationContext
 BROADCAST_THRESHOLD = "spark.sql.autoBroadcastJoinThreshold"
 SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 COALESCE_BYTES = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
+SKEW_JOIN = "spark.sql.adaptive.skewJoin.enabled"
+SKEW_FACTOR = "spark.sql.adaptive.skewJoin.skewedPartitionFactor"
+SKEW_THRESHOLD = "spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes"
+PARTITION_PRUNING = "spark.sql.optimizer.dynamicPartitionPruning.enabled"
+BLOOM_FILTERS = "spark.sql.optimizer.runtime.bloomFilter.enabled"
+BLOOM_BITS = "spark.sql.optimizer.runtime.bloomFilter.maxNumBits"
+BLOOM_ITEMS = "spark.sql.optimizer.runtime.bloomFilter.maxNumItems"
 
 EVALUATION_CONFS: tuple[str, ...] = (
     BROADCAST_THRESHOLD,
     SHUFFLE_PARTITIONS,
     COALESCE_BYTES,
+    SKEW_JOIN,
+    SKEW_FACTOR,
+    SKEW_THRESHOLD,
+    PARTITION_PRUNING,
+    BLOOM_FILTERS,
+    BLOOM_BITS,
+    BLOOM_ITEMS,
     "spark.sql.caseSensitive",
     "spark.sql.columnNameOfCorruptRecord",
     "spark.sql.csv.filterPushdown.enabled",
@@ -51,3 +65,17 @@ def count_conf(context: EvaluationContext, name: str, default: int) -> int:
     """A conf that is a number."""
     text = context.conf(name).strip()
     return int(text) if text.isdecimal() else default
+
+
+def number_conf(context: EvaluationContext, name: str, default: float) -> float:
+    """A conf that is a number, whole or not."""
+    try:
+        return float(context.conf(name).strip() or default)
+    except ValueError:
+        return default
+
+
+def flag_conf(context: EvaluationContext, name: str, default: bool) -> bool:
+    """A conf that is true or false."""
+    text = context.conf(name).strip().lower()
+    return text == "true" if text else default

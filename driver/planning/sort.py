@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from voltray.driver.plan import logical
-from voltray.driver.planning.exchange import gather, groups_of, materialised, number_of_partitions, run_exchange
+from voltray.driver.planning.exchange import advisory_bytes, gather, materialised, number_of_partitions, run_exchange
 from voltray.driver.planning.fragment import Fragment, StageResult
+from voltray.driver.planning.skew import largest_bytes, map_ranges, spans_around
 from voltray.proto import operators
-from voltray.proto.expressions import SortOrder, dtype_of, references
+from voltray.proto.expressions import SortOrder, dtype_of, nullable_of, references
 from voltray.proto.stages import Exchange
 from voltray.proto.types import (
     ByteType,
@@ -59,13 +61,54 @@ def spread_by_range(planner: Planner, child: Fragment, orders: tuple[SortOrder, 
         everything = result.read_maps(child.output, 0, len(child.tasks) - 1)
         return Fragment((everything,), child.output, result.total_bytes)
     wanted = count or number_of_partitions(planner, max(result.total_bytes, kept.bytes))
-    boundaries = range(wanted - 1) if result.is_guess else boundaries_of(result, wanted, orders[0].ascending)
+    if result.is_guess:
+        boundaries: Any = range(wanted - 1)
+    else:
+        boundaries = boundaries_of(result, wanted, orders[0].ascending, repeats=1 if count else 2)
     if not len(boundaries):
         return gather(planner, kept)
-    exchange = Exchange("range", len(boundaries) + 1, orders[:1], boundaries)
+    nulls_apart = count is None and nullable_of(orders[0].child)
+    exchange = Exchange("range", len(boundaries) + 1 + nulls_apart, orders[:1], boundaries, nulls_apart)
     ranged = run_exchange(planner, kept, exchange)
-    spans = groups_of(planner, ranged.bytes) if count is None else _one_each(len(boundaries) + 1)
-    return Fragment(tuple([ranged.read(child.output, a, b) for a, b in spans]), child.output, ranged.total_bytes)
+    if count is None:
+        tasks = _in_order(planner, child, ranged, orders, _of_equal_keys(exchange))
+    else:
+        tasks = tuple([ranged.read(child.output, i, i) for i in range(len(boundaries) + 1)])
+    return Fragment(tasks, child.output, ranged.total_bytes)
+
+
+def _in_order(
+    planner: Planner, child: Fragment, ranged: StageResult, orders: tuple[SortOrder, ...], equal: frozenset[int]
+) -> tuple[operators.Operator, ...]:
+    """Tasks over the ranges, small ones together; a large one of rows with equal keys is spread over several tasks."""
+    limit = largest_bytes(planner)
+    target = advisory_bytes(planner)
+    large = [p for p, size in enumerate(ranged.bytes) if p in equal and size > limit]
+    ranges = {p: map_ranges(ranged.sizes_by_map(p), target) for p in large}
+    ranges = {p: found for p, found in ranges.items() if len(found) > 1}
+    tasks: list[operators.Operator] = []
+    for first, last in spans_around(planner, ranged.bytes, list(ranges)):
+        if first not in ranges:
+            tasks.append(ranged.read(child.output, first, last))
+            continue
+        parts = tuple([ranged.read(child.output, first, first, maps) for maps in ranges[first]])
+        same = Fragment(parts, child.output, ranged.bytes[first])
+        # What the leading key leaves undecided is for the other keys, or for nobody: then the rows stay as they are.
+        tasks.extend(spread_by_range(planner, same, orders[1:], None).tasks if len(orders) > 1 else parts)
+    return tuple(tasks)
+
+
+def _of_equal_keys(exchange: Exchange) -> frozenset[int]:
+    """Partitions of a range exchange all of whose rows have one and the same key, or NULL."""
+    (order,) = exchange.keys
+    assert isinstance(order, SortOrder)
+    last = len(exchange.boundaries)
+    values = [] if isinstance(exchange.boundaries, range) else exchange.boundaries.to_pylist()
+    places = [i + 1 for i, (a, b) in enumerate(itertools.pairwise(values)) if a == b]
+    partitions = [p if order.ascending else last - p for p in places]
+    if not exchange.nulls_apart:
+        return frozenset(partitions)
+    return frozenset([0, *[p + 1 for p in partitions]] if order.nulls_first else [*partitions, last + 1])
 
 
 def _is_cheap(task: operators.Operator) -> bool:
@@ -81,15 +124,16 @@ def _sampled(planner: Planner, child: Fragment, order: SortOrder) -> StageResult
     return run_exchange(planner, narrow, Exchange("sample", 1, (order,)))
 
 
-def _one_each(count: int) -> tuple[tuple[int, int], ...]:
-    return tuple([(i, i) for i in range(count)])
+def boundaries_of(result: StageResult, count: int, ascending: bool, *, repeats: int = 1) -> Any:
+    """Values of the leading key that cut the sample into ``count`` parts, ascending, as an Arrow array.
 
-
-def boundaries_of(result: StageResult, count: int, ascending: bool) -> Any:
-    """Values of the leading key that cut the sample into ``count`` parts, each once, ascending, as an Arrow array."""
+    One that comes more often stands there up to ``repeats`` times: twice, it gets a range of its own.
+    """
     tables = [table for table in result.samples if table is not None and table.num_rows]
     if not tables:
         return ()
     keys = pl.concat([pl.DataFrame(t) for t in tables]).get_column("key").sort(descending=not ascending)
     places = [-(-i * len(keys) // count) - 1 for i in range(1, count)]
-    return keys.gather(places).unique().sort().to_arrow(compat_level=pl.CompatLevel.oldest())
+    cuts = keys.gather(places).sort().to_frame()
+    kept = cuts.filter(pl.col("key").cum_count().over("key") <= repeats)
+    return kept.get_column("key").to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -65,6 +65,8 @@ class StoredStage:
             map_rows=tuple([sum(r.rows) for r in reports]),
             map_bytes=tuple([sum(r.bytes) for r in reports]),
             samples=tuple([r.sample for r in reports]),
+            summaries=tuple([r.summaries for r in reports if r.summaries]),
+            sizes_by_map=lambda partition: tuple([r.bytes[partition] for r in reports]),
         )
 
     def pieces(self, key: PartitionKey) -> Iterator[tuple[int, int, Any, PieceSlice]]:
@@ -79,8 +81,9 @@ class StoredStage:
             for d in range(self.destinations)
             if _overlaps(d, self.num_partitions, self.destinations, key.first, key.last)
         ]
-        for task, outcome in enumerate(self.outcomes):
-            if not any(outcome.report.rows[key.first : key.last + 1]) and task:
+        low, high = key.maps or (0, len(self.state.tasks) - 1)
+        for task, outcome in enumerate(self.outcomes[low : high + 1], low):
+            if not any(outcome.report.rows[key.first : key.last + 1]) and task > low:
                 continue  # nothing there, but for the first, which tells the columns
             for destination in used:
                 yield task, destination, outcome.pieces[destination], PieceSlice(0, key.first, key.last)

@@ -168,6 +168,9 @@ class QueryStages:
                 preferred = destination_of(key.first, source.num_partitions, source.destinations)
             elif key.mode != BY_PARTITION and preferred is None:
                 preferred = source.outcomes[key.first].executor
+        for key in keys_of(operator):
+            if key.maps is not None:  # parts of one partition go where they were written, not all to one executor
+                preferred = stored.inputs[key.source].outcomes[key.maps[0]].executor
         task = Task(
             query_id=self.query_id,
             stage_id=stage.stage_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voltray.proto import operators
-from voltray.proto.operators import LocalScan, Operator
+from voltray.proto.operators import BloomFilter, LocalScan, Operator
 from voltray.proto.tasks import TableArgument
 
 _INLINE_BYTES = 128 << 10
@@ -47,17 +47,18 @@ def take_out_tables(root: Operator, store: StoredTables) -> tuple[Operator, tupl
     while stack:
         node, ready = stack.pop()
         inputs = operators.children_of(node)
-        if isinstance(node, LocalScan):
-            is_handle = isinstance(node.data, ray.ObjectRef)
-            if is_handle or node.data.nbytes > _INLINE_BYTES:
-                arguments.append(node.data if is_handle else store.reference(node.data))
-                done[id(node)] = replace(node, data=TableArgument(len(arguments) - 1))
-            else:
-                done[id(node)] = replace(node, data=_trimmed(node.data))
-        elif ready or not inputs:
+        if ready or not inputs:
             built = tuple([done[id(child)] for child in inputs])
             same = all(a is b for a, b in zip(built, inputs, strict=True))
-            done[id(node)] = node if same else operators.with_children(node, built)
+            made = node if same else operators.with_children(node, built)
+            if isinstance(made, LocalScan | BloomFilter):
+                is_handle = isinstance(made.data, ray.ObjectRef)
+                if is_handle or made.data.nbytes > _INLINE_BYTES:
+                    arguments.append(made.data if is_handle else store.reference(made.data))
+                    made = replace(made, data=TableArgument(len(arguments) - 1))
+                else:
+                    made = replace(made, data=_trimmed(made.data))
+            done[id(node)] = made
         else:
             stack.append((node, True))
             stack.extend((child, False) for child in inputs)

@@ -42,6 +42,8 @@ def _read_bytes(key: PartitionKey, source: StoredStage, *, in_files: bool = Fals
         if not any(r.spilled for r in reports):
             return 0
         reports = [r if r.spilled else replace(r, bytes=(0,) * len(r.bytes)) for r in reports]
+    if key.maps is not None:
+        reports = reports[key.maps[0] : key.maps[1] + 1]
     if key.mode == BY_MAP:
         return sum(sum(r.bytes) for r in reports[key.first : key.last + 1])
     return sum(sum(r.bytes[key.first : key.last + 1]) for r in reports)

@@ -9,6 +9,7 @@ import polars as pl
 
 from voltray.executors.operators.aggregate import compile_aggregate, order_matters
 from voltray.executors.operators.as_of_join import compile_as_of_join
+from voltray.executors.operators.bloom_filter import compile_bloom_filter
 from voltray.executors.operators.collect_metrics import compile_collect_metrics
 from voltray.executors.operators.deduplicate import compile_deduplicate
 from voltray.executors.operators.expand import compile_expand
@@ -55,6 +56,7 @@ _RULES: dict[type[operators.Operator], Callable[..., pl.LazyFrame]] = {
     operators.FileScan: compile_file_scan,
     operators.Project: compile_project,
     operators.Filter: compile_filter,
+    operators.BloomFilter: compile_bloom_filter,
     operators.HashJoin: compile_hash_join,
     operators.NestedLoopJoin: compile_nested_loop_join,
     operators.Aggregate: compile_aggregate,

@@ -9,10 +9,10 @@ import polars as pl
 
 from voltray.executors.compiler import compile_expression
 from voltray.executors.functions.evaluation import EvaluationContext
+from voltray.executors.hashing import hash_of
 from voltray.proto.expressions import Expression, SortOrder
 from voltray.proto.stages import Exchange
 
-_SEED = 42
 Partitions = np.ndarray
 
 
@@ -31,32 +31,8 @@ def _keys(frame: pl.DataFrame, keys: tuple[Expression, ...], context: Evaluation
 def _hash(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:
     total = np.zeros(frame.height, dtype=np.uint64)
     for series in _keys(frame, exchange.keys, context):
-        total = total * np.uint64(0x9E3779B97F4A7C15) + _hash_of(series)
+        total = total * np.uint64(0x9E3779B97F4A7C15) + hash_of(series)
     return (total >> np.uint64(17)) % np.uint64(exchange.num_partitions)
-
-
-def _hash_of(series: pl.Series) -> np.ndarray:
-    if series.dtype == pl.Null:
-        return np.zeros(len(series), dtype=np.uint64)
-    if series.dtype.is_float():
-        # -0.0 and 0.0 are one group and one join key, and so are all NaNs.
-        series = pl.select(pl.when(series.is_nan()).then(float("nan")).otherwise(series + 0.0)).to_series()
-    if series.dtype.is_nested() and not _hashes_nested(series.dtype):
-        series = series.cast(pl.String) if isinstance(series.dtype, pl.Struct) else _as_text(series)
-    return series.hash(_SEED).to_numpy()
-
-
-def _hashes_nested(dtype: pl.DataType) -> bool:
-    try:
-        pl.Series([], dtype=dtype).hash(_SEED)
-    except BaseException:  # noqa: BLE001 - a panic is no PolarsError
-        return False
-    return True
-
-
-def _as_text(series: pl.Series) -> pl.Series:
-    """For types that the engine cannot hash."""
-    return pl.Series([None if v is None else repr(v) for v in series], dtype=pl.String)
 
 
 def _round_robin(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:
@@ -72,12 +48,28 @@ def _range(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) 
     nan = key.is_nan().fill_null(False) if key.dtype.is_float() else None
     # A key that equals a boundary goes with the keys before it, in the order asked for.
     place = bounds.search_sorted(key, side="left" if order.ascending else "right").to_numpy().astype(np.int64)
+    place = _between_twins(place, key, bounds, 1 if order.ascending else -1)
     if nan is not None:
         place = np.where(nan.to_numpy(), last, place)
     if not order.ascending:
         place = last - place
     nulls = key.is_null().to_numpy()
+    if exchange.nulls_apart:
+        return np.where(nulls, 0, place + 1) if order.nulls_first else np.where(nulls, last + 1, place)
     return np.where(nulls, 0 if order.nulls_first else last, place)
+
+
+def _between_twins(place: Partitions, key: pl.Series, bounds: pl.Series, step: int) -> Partitions:
+    """Keys equal to a boundary that stands twice go between the two, one step from where they would."""
+    twin = np.zeros(len(bounds) + 1, dtype=bool)
+    twin[: len(bounds) - 1] = (bounds.head(-1) == bounds.tail(-1)).to_numpy()
+    if not twin.any():
+        return place
+    found = place if step > 0 else place - 2
+    candidate = np.flatnonzero((found >= 0) & twin[found])
+    equal = (key.gather(candidate) == bounds.gather(found[candidate])).fill_null(False).to_numpy()
+    place[candidate[equal]] += step
+    return place
 
 
 def _direct(frame: pl.DataFrame, exchange: Exchange, context: EvaluationContext) -> Partitions:

@@ -81,10 +81,12 @@ def scan(operator: FileScan, task: Any) -> pl.LazyFrame:
         schema = {a.column: carrier(a.dtype) for a in operator.attributes} or {ONE_ROW_COLUMN: pl.Null()}
         return pl.LazyFrame(schema=schema)
     frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
-    if operator.predicate is not None:
-        from voltray.executors.compiler import compile_expression
+    from voltray.executors.compiler import compile_expression
 
+    if operator.predicate is not None:
         frame = frame.filter(compile_expression(operator.predicate, context))
+    for condition in operator.runtime_filters:
+        frame = frame.filter(compile_expression(condition, context))
     return frame if operator.limit is None else frame.head(operator.limit)
 
 
@@ -120,7 +122,7 @@ def _scan_group(
         schema=operator.schema,
         options=Options(operator.options),
         context=context,
-        limit=operator.limit if operator.predicate is None else None,
+        limit=operator.limit if operator.predicate is None and not operator.runtime_filters else None,
         row_index=ROW_INDEX if wants_index else None,
     )
     frame = source.scan(group)

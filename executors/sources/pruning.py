@@ -20,9 +20,10 @@ def prune_files(scan: Any, context: EvaluationContext) -> tuple[SourceFile, ...]
     files: tuple[SourceFile, ...] = tuple(scan.files)
     names = [f.name.lower() for f in scan.partition_schema.fields]
     columns = {a.expr_id: a for a in scan.attributes if a.name.lower() in names}
-    if scan.predicate is None or not columns or not files:
+    parts = [p for whole in (scan.predicate, *scan.runtime_filters) if whole is not None for p in conjuncts(whole)]
+    if not parts or not columns or not files:
         return files
-    usable = [p for p in conjuncts(scan.predicate) if references(p) and references(p) <= columns.keys()]
+    usable = [p for p in parts if references(p) and references(p) <= columns.keys()]
     if not usable:
         return files
     frame = pl.DataFrame([_values(a, names.index(a.name.lower()), files, context) for a in columns.values()])

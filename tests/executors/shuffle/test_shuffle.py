@@ -124,3 +124,22 @@ def test_samples_have_neither_nulls_nor_nans() -> None:
     frame = pl.DataFrame({"#1": [1.0, None, float("nan"), 2.0]})
     sample = sample_of(frame, Exchange("keep", 1, (SortOrder(attribute(DOUBLE)),)), CONTEXT)
     assert sample is not None and sorted(sample.column("key").to_pylist()) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("nulls_first", [True, False])
+def test_a_boundary_that_stands_twice_has_a_range_of_its_own_and_so_have_nulls(
+    ascending: bool, nulls_first: bool
+) -> None:
+    keys = [None, 5.0, float("nan"), 1.0, 9.0, 3.0, 7.0, -1.0, 5.0, 2.0, None, 8.0]
+    order = SortOrder(attribute(DOUBLE), ascending, nulls_first)
+    boundaries = pl.Series([1.0, 1.0, 5.0, 5.0, 8.0]).to_arrow()
+    exchange = Exchange("range", 7, (order,), boundaries, nulls_apart=True)
+    pieces, _, _ = cut(pl.DataFrame({"#1": keys}), exchange, 2, CONTEXT)
+    parts = [back(pieces, p)["#1"].to_list() for p in range(7)]
+    # A boundary that stands once goes with the keys before it, in the order asked for.
+    highest = [[7.0, 8.0], [float("nan"), 9.0]] if ascending else [[7.0], [float("nan"), 9.0, 8.0]]
+    expected = [[-1.0], [1.0], [3.0, 2.0], [5.0, 5.0], *highest]
+    expected = expected if ascending else expected[::-1]
+    expected = [[None, None], *expected] if nulls_first else [*expected, [None, None]]
+    assert str(parts) == str(expected)
