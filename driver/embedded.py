@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 REMOTE_VARIABLE = "SPARK_REMOTE"
 _STOP_SECONDS = 20.0
+# The server is the program's own: a free port, no page beside it, and quiet unless asked otherwise.
+_OWN_DEFAULTS = {"port": 0, "ui_port": 0, "log_level": "warning"}
 
 
 def session(**settings: object) -> SparkSession:
@@ -27,7 +29,7 @@ def session(**settings: object) -> SparkSession:
     (docs/settings.md): `voltray.session(executor_cpus=2, warehouse_dir="/tmp/warehouse")`.
     A Ray that this process has started already is used rather than another.
     """
-    loaded = load_settings({"port": 0, "log_level": "warning", "ray_address": _address_of_ray(), **settings})
+    loaded = load_settings({**_OWN_DEFAULTS, "ray_address": _address_of_ray(), **settings})
     from pyspark.sql import SparkSession as AnySparkSession
 
     server = EmbeddedServer(loaded)

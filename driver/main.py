@@ -1,8 +1,7 @@
-"""The command line: `voltray serve`, `voltray run`, `voltray version`."""
+"""The command line: `voltray serve`, `voltray run`, `voltray status`, `voltray token`, `voltray version`."""
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -41,9 +40,9 @@ def read_settings(flags: dict[str, Any]) -> Settings:
 
 def configure_logging(settings: Settings) -> None:
     """Send log records to the standard error stream, one line each."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    from voltray.driver.monitoring.logs import configure_logging as configure
+
+    configure(settings.log_level, settings.log_format)
 
 
 def stop_on_sigterm() -> None:
@@ -91,6 +90,8 @@ def serve(until_input_ends: bool, **flags: Any) -> None:
         stop_with_input()
     try:
         click.echo(f"Voltray {voltray.__version__} is listening on sc://{server.address}")
+        if server.page_address is not None:
+            click.echo(f"Status page: {server.page_address}")
         server.wait()
     except KeyboardInterrupt:
         click.echo("Voltray is stopping", err=True)
@@ -111,7 +112,7 @@ def run(script: str, args: tuple[str, ...], **flags: Any) -> None:
     The script finds the server's address in SPARK_REMOTE.
     """
     # The server is this command's own: a free port, and quiet unless asked otherwise.
-    own_defaults = {"port": 0, "log_level": "warning"}
+    own_defaults = {"port": 0, "ui_port": 0, "log_level": "warning"}
     given = {name: value for name, value in flags.items() if value is not None}
     settings = read_settings({**own_defaults, **given})
     configure_logging(settings)
@@ -134,6 +135,17 @@ def token_command(words: tuple[str, ...]) -> None:
     from voltray.driver.connect.security.commands import token
 
     token.main(list(words), prog_name="voltray token")
+
+
+@main.command(
+    "status", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def status_command(words: tuple[str, ...]) -> None:
+    """Show what a running server does: `voltray status --once` (docs/monitoring.md)."""
+    from voltray.driver.monitoring.terminal import status
+
+    status.main(list(words), prog_name="voltray status")
 
 
 @main.command()

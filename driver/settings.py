@@ -16,6 +16,7 @@ from typing import Any
 
 ENVIRONMENT_PREFIX = "VOLTRAY_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 _SIZE_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": MEBIBYTE, "g": GIBIBYTE, "t": 1 << 40}
@@ -105,6 +106,13 @@ def parse_log_level(text: str) -> str:
     return text.lower()
 
 
+def parse_log_format(text: str) -> str:
+    """Read the form of log lines."""
+    if text.lower() not in LOG_FORMATS:
+        raise SettingError(f"expected one of {', '.join(LOG_FORMATS)}, got {text!r}")
+    return text.lower()
+
+
 # How the values of one kind are shown in help texts and in docs/settings.md.
 METAVARS: dict[Callable[[str], Any], str] = {
     parse_text: "TEXT",
@@ -116,6 +124,7 @@ METAVARS: dict[Callable[[str], Any], str] = {
     parse_factor: "FACTOR",
     parse_port: "PORT",
     parse_log_level: "LEVEL",
+    parse_log_format: "FORMAT",
     parse_flag: "true|false",
 }
 
@@ -265,7 +274,18 @@ class Settings:
     user_queue_seconds: float = _setting(
         600.0, parse_seconds, "Seconds that a query may wait, where the limits file says nothing; 0 sets no limit."
     )
+    ui_port: int = _setting(
+        4040, parse_port, "Port of the status page; the next free one where it is taken; 0 opens none."
+    )
+    ui_operations: int = _setting(1000, parse_positive_count, "Operations that the status page keeps once they ended.")
+    ui_hosts: str = _setting(
+        "", parse_text, "More host names, with commas, under which browsers may ask for the status page.", "none"
+    )
+    metrics_port: int = _setting(
+        0, parse_port, "Port of the Prometheus metrics alone, for scrapers without a token; 0 opens none."
+    )
     log_level: str = _setting("info", parse_log_level, f"One of {', '.join(LOG_LEVELS)}.")
+    log_format: str = _setting("text", parse_log_format, f"One of {', '.join(LOG_FORMATS)}: lines, or JSON objects.")
     graceful_stop_seconds: float = _setting(
         10.0, parse_seconds, "Seconds that running queries get to finish when the server stops."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -306,7 +307,9 @@ def _report(context: TaskContext, **parts: Any) -> TaskReport:
     metrics = [
         (name, compact_table(pl.concat(frames, how="vertical"))) for name, frames in context.metrics.items() if frames
     ]
-    return TaskReport(metrics=tuple(metrics), python=POOL.take_report(context.evaluation.query_id), **parts)
+    python = POOL.take_report(context.evaluation.query_id)
+    seconds = max(0.0, time.time() - context.began)
+    return TaskReport(metrics=tuple(metrics), python=python, began=context.began, seconds=seconds, **parts)
 
 
 def _store_exchange(task: Task, frame: pl.LazyFrame, context: TaskContext, flag: threading.Event) -> tuple[Any, ...]:

@@ -124,6 +124,10 @@ class TaskReport:
     """A file of exchanged rows that is gone; the task that wrote it is to run again."""
     spilled: str | None = None
     """The file into which the task's output went."""
+    began: float = 0.0
+    """When the executor began it (seconds of the epoch, by its own clock)."""
+    seconds: float = 0.0
+    """How long the executor was at it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,10 @@ class Access:
         """Whether a table may be read or written."""
         return True
 
+    def is_admin(self) -> bool:
+        """Whether the user sees and may stop what others run."""
+        return False
+
     def may_run_python(self) -> bool:
         """Whether Python functions may be run: they see whatever the server's own account sees."""
         return True

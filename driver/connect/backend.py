@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.connect.limits import admission_of, limits_of
 from voltray.driver.connect.security.security import Security
+from voltray.driver.monitoring.monitor import Monitor
 
 if TYPE_CHECKING:
     from voltray.driver.catalog.session_catalog import SessionCatalog, SharedCatalog
@@ -42,6 +43,7 @@ class Backend:
         catalog: SharedCatalog,
         stop_parts: Callable[[], None],
         limits: UserLimits | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self.settings = settings
         self.scheduler = scheduler
@@ -51,6 +53,8 @@ class Backend:
         """What users may take."""
         self.admission = admission_of(settings)
         """The queue before the scheduler."""
+        self.monitor = monitor or Monitor(settings.ui_operations)
+        """What is noted of the work."""
         self._stop_parts = stop_parts
         self.port = settings.port
         """Where the server listens; once it is bound, the port that it got."""
@@ -129,9 +133,11 @@ def start_backend(settings: Settings) -> Backend:
     limits = limits_of(settings)
     catalog = open_shared_catalog(settings.catalog_path, settings.warehouse_dir)
     cluster = start_cluster(settings)
+    monitor = Monitor(settings.ui_operations)
 
     def stop_parts() -> None:
         cluster.stop()
         catalog.close()
 
-    return Backend(settings, Scheduler(cluster, settings, limits), catalog, stop_parts, limits)
+    scheduler = Scheduler(cluster, settings, limits, monitor)
+    return Backend(settings, scheduler, catalog, stop_parts, limits, monitor)

@@ -34,7 +34,8 @@ _DATA_TAG = bytes([Response.ArrowBatch.DATA_FIELD_NUMBER << 3 | _LENGTH_DELIMITE
 
 def perform_operation(session: Session, operation: Operation) -> None:
     """Run an operation to its end."""
-    operation.perform(lambda own: _perform(session, own))
+    with session.backend.monitor.watching(operation.notes):
+        operation.perform(lambda own: _perform(session, own))
 
 
 def _perform(session: Session, operation: Operation) -> None:
@@ -62,6 +63,7 @@ def send_result(session: Session, operation: Operation, plan: LogicalPlan) -> No
             operation.respond(head, field)
             head = Response()
         row += batch.row_count
+        operation.notes.sent(batch.row_count, len(batch.data))
     if head.HasField("schema"):
         operation.respond(head)
     send_observed(operation, run)

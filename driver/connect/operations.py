@@ -14,10 +14,13 @@ from pyspark.sql.connect.proto import base_pb2
 from voltray.driver.connect.errors import failure_of, invalid_handle
 from voltray.driver.connect.progress import progress_response
 from voltray.driver.connect.responses import Entry, Released, ResponseBuffer, Signal
+from voltray.driver.connect.statement_text import statement_of
+from voltray.driver.monitoring.operations import OperationNotes
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
+from voltray.proto.status import CANCELLED, FAILED, FINISHED
 
 if TYPE_CHECKING:
-    from voltray.driver.scheduler.admission import Admission
+    from voltray.driver.scheduler.admission import Admission, Ticket
     from voltray.driver.scheduler.limits import Share
     from voltray.driver.scheduler.query import QueryRun
 
@@ -38,6 +41,7 @@ class Operation:
         request: base_pb2.ExecutePlanRequest,
         *,
         buffer_bytes: int,
+        user: str = "",
     ) -> None:
         options = request.request_options
         self.session_id = session_id
@@ -56,6 +60,10 @@ class Operation:
         self._canceled: str | None = None
         self._stopped: SparkError | None = None
         self._leave: Callable[[], None] | None = None
+        self.notes = OperationNotes(
+            self.operation_id, session_id, user, tuple(request.tags), statement_of(self.plan), self.cancel, self.work_id
+        )
+        """What the pages tell of it."""
 
     @property
     def work_id(self) -> str:
@@ -66,13 +74,17 @@ class Operation:
         """Run the operation to its end; its failure, too, goes to the client through the buffer."""
         try:
             body(self)
+            self.notes.end(FINISHED)
             if self.reattachable:
                 self.respond(Response(result_complete=Response.ResultComplete()))
             self.buffer.complete()
         except Released:
-            pass
+            self.notes.end(CANCELLED)
         except BaseException as failure:  # noqa: BLE001 - whatever it is, the client is told
-            self.buffer.fail(failure_of(self._cancellation() or failure))
+            told = failure_of(self._cancellation() or failure)
+            is_cancelled = self._canceled is not None and self._stopped is None
+            self.notes.end(CANCELLED if is_cancelled else FAILED, told.condition, told.message)
+            self.buffer.fail(told)
         finally:
             self._run = None
             if self._leave is not None:
@@ -104,8 +116,13 @@ class Operation:
         if self._leave is not None:
             return
         self.check_canceled()
-        ticket = admission.enter(share, follow=self.follow, stop=self.stop, is_abandoned=self._is_abandoned)
+        ticket = admission.enter(share, follow=self._queue, stop=self.stop, is_abandoned=self._is_abandoned)
+        self.notes.run()
         self._leave = lambda: admission.leave(ticket)
+
+    def _queue(self, ticket: Ticket) -> None:
+        self.notes.queued(lambda: ticket.position)
+        self.follow(ticket)
 
     def stop(self, error: SparkError) -> None:
         """End the operation with an error."""

@@ -23,7 +23,9 @@ from voltray.driver.connect.security.transport import bind, bind_own, channel_op
 from voltray.driver.connect.service import Call, SparkConnectService, key_of
 from voltray.driver.connect.session import Session
 from voltray.driver.connect.sessions import ServerStopping, Sessions
+from voltray.driver.connect.status import open_status_server
 from voltray.driver.connect.threads import DeepThreads, allow_deep_recursion, start_deep_thread
+from voltray.driver.monitoring.web.server import StatusServer
 from voltray.driver.settings import Settings
 from voltray.proto.failures import SparkError
 
@@ -62,8 +64,12 @@ class RunningServer:
         backend: Backend,
         threads: DeepThreads,
         health_server: grpc.Server | None = None,
+        page: tuple[StatusServer, str | None] | None = None,
     ) -> None:
         self._server = server
+        self._page = None if page is None else page[0]
+        self.page_address = None if page is None else page[1]
+        """Where the status page is, if it is."""
         self._health_server = health_server
         self._sessions = sessions
         self._backend = backend
@@ -94,6 +100,8 @@ class RunningServer:
             self._server.stop(FAREWELL_SECONDS).wait(2 * FAREWELL_SECONDS)
             if self._health_server is not None:
                 self._health_server.stop(0)
+            if self._page is not None:
+                self._page.stop()
             self._sessions.stop()
             self._threads.shutdown()
             self._backend.stop()
@@ -131,11 +139,12 @@ def start_server(settings: Settings, backend: Backend | None = None) -> RunningS
         if health_server is not None:
             health_server.add_generic_rpc_handlers((services.health_handlers(health, None),))
             health_server.start()
+        page = open_status_server(backend, sessions)
     except BaseException:
         backend.stop()
         raise
     start_deep_thread(sessions.maintain, "connect-maintenance")
-    return RunningServer(server, settings.host, port, sessions, backend, threads, health_server)
+    return RunningServer(server, settings.host, port, sessions, backend, threads, health_server, page)
 
 
 def _other_handlers(security: Security, health: services.Health) -> tuple[grpc.GenericRpcHandler, ...]:

@@ -66,6 +66,7 @@ class SparkConnectService:
         if not operation.reattachable:
             call.when_ended(lambda: session.operations.remove(operation))
         if present is operation:
+            session.backend.monitor.begin(operation.notes)
             self._threads.submit(perform_operation, session, operation)
         return stream
 

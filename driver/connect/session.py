@@ -91,6 +91,8 @@ class Session:
         self.key = key
         self.backend = backend
         self.server_side_session_id = str(uuid.uuid4())
+        self.started = time.time()
+        backend.monitor.totals.sessions += 1
         self.last_used = time.monotonic()
         self.operations = OperationRegistry()
         self.errors = ErrorStore()
@@ -377,6 +379,7 @@ class Session:
             self.server_side_session_id,
             request,
             buffer_bytes=self.backend.settings.reattach_buffer_bytes,
+            user=self.user,
         )
 
     def keep_remote_relation(self, plan: LogicalPlan) -> str:

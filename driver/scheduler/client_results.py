@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -18,6 +19,7 @@ from voltray.driver.scheduler.query import ResultBatch, StageProgress
 from voltray.driver.scheduler.query_stages import POLL_SECONDS, QueryStages, internal_error, is_short_task
 from voltray.driver.scheduler.resuming import SentBatches
 from voltray.driver.scheduler.slots import choose_for_small
+from voltray.driver.scheduler.stage_notes import begin_notes
 from voltray.driver.scheduler.state import StageState, started
 from voltray.proto.failures import SparkError
 from voltray.proto.stages import ResultOutput, Stage
@@ -32,6 +34,7 @@ class StartedTask:
     handle: ExecutorHandle
     reference: Any
     has_slot: bool
+    since: float = field(default_factory=time.monotonic)
 
 
 class ResultStage:
@@ -47,6 +50,7 @@ class ResultStage:
         for task in fragment.tasks:
             for key in keys_of(task):
                 self._stored.inputs.setdefault(key.source, stages.stage_of(key.source))
+        self.notes = self._stored.notes = begin_notes(stages.notes, self._stored)
         self.reports: list[TaskReport] = []
 
     def batches(self) -> Iterator[ResultBatch]:
@@ -102,6 +106,7 @@ class ResultStage:
             return None
         handle = stages.cluster.executor(executor)
         stored.state = started(stored.state, index)
+        self.notes.task_started()
         try:
             stages.cluster.python.send_files(handle, stored.context)
             reference = handle.actor.result.remote(prepared.data, *prepared.arguments)
@@ -115,6 +120,7 @@ class ResultStage:
         """The batches of the first started task, which leaves the queue when read to its end."""
         sent = SentBatches()
         reply = self._first_reply(ahead)
+        rows = size = 0
         while True:
             handle, following = ahead[0].handle, None
             self._stages.cluster.python.heard(
@@ -129,6 +135,7 @@ class ResultStage:
                 for count, data in reply.batches:
                     self._stages.check()
                     if sent.is_new(count, data):
+                        rows, size = rows + count, size + len(data)
                         yield ResultBatch(count, memoryview(data))
             except BaseException:
                 if reply.stream_id is not None:
@@ -144,7 +151,7 @@ class ResultStage:
                 reply = self._first_reply(ahead)
         sent.end()
         self.reports.append(reply.report)
-        ahead.popleft()
+        self._note_done(ahead.popleft(), reply.report, rows, size)
 
     def _first_reply(self, ahead: deque[StartedTask]) -> ResultReply:
         while True:
@@ -155,11 +162,12 @@ class ResultStage:
                 self._start_again(ahead, loss)
                 continue
             self._release(task)
-            ahead[0] = StartedTask(task.index, task.handle, task.reference, False)
+            ahead[0] = replace(task, has_slot=False)
             return reply
 
     def _start_again(self, ahead: deque[StartedTask], loss: BaseException) -> None:
         """Start the first started task once more, which was lost."""
+        self.notes.task_left()
         for position, other in enumerate(ahead):
             # What is made again needs slots, and those of the tasks behind this one would stay taken until it is read.
             self._release(other)
@@ -199,6 +207,12 @@ class ResultStage:
     def _close(self, handle: ExecutorHandle, stream_id: str) -> None:
         with contextlib.suppress(ray.exceptions.RayError):
             handle.actor.close.remote(stream_id)
+
+    def _note_done(self, task: StartedTask, report: TaskReport, rows: int, size: int) -> None:
+        self.notes.task_left()
+        self.notes.done = len(self.reports)
+        seconds = report.seconds or time.monotonic() - task.since
+        self.notes.task_done(task.index, task.handle.index, report.began, seconds, rows, size)
 
     def _note(self, done: int) -> None:
         stage = self._stored.stage

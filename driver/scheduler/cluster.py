@@ -60,6 +60,11 @@ class Cluster:
         return self._settings.executor_memory
 
     @property
+    def executor_cpus(self) -> int:
+        """CPUs of each executor."""
+        return self._settings.executor_cpus
+
+    @property
     def slots_of_executor(self) -> int:
         """Tasks that one executor runs at a time."""
         return self.slots.state.capacity

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from voltray.driver.monitoring.stages import StageNotes
 from voltray.driver.planning.fragment import StageResult
 from voltray.driver.scheduler.state import StageState
 from voltray.proto import operators
@@ -36,6 +37,8 @@ class StoredStage:
     streaming: bool
     destinations: int
     inputs: dict[str, StoredStage] = field(default_factory=dict)
+    notes: StageNotes | None = None
+    """What the pages tell of it."""
 
     @property
     def outcomes(self) -> tuple[TaskOutcome, ...]:

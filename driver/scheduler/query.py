@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.executors.functions.evaluation import EvaluationContext
     from voltray.proto.expressions import Alias
+    from voltray.proto.status import ExecutorStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class QueryScheduler(Protocol):
         on_observed: Callable[[tuple[ObservedMetrics, ...]], None] | None = None,
     ) -> None:
         """Compute a plan and keep its partitions on the executors under an id."""
+        ...
+
+    def executor_states(self) -> tuple[ExecutorStatus, ...]:
+        """How the executors are; blocks while they are asked."""
         ...
 
     def end_session(self, session_id: str) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import ray
 
+from voltray.driver.monitoring.stages import QueryNotes
 from voltray.driver.planning.fragment import StageResult
 from voltray.driver.scheduler.cluster import Cluster
 from voltray.driver.scheduler.executor_watch import ExecutorHandle
 from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage, TaskOutcome, destination_of, keys_of
 from voltray.driver.scheduler.losses import DEATHS, LOSSES, SpillLoss, lost_outputs
 from voltray.driver.scheduler.query import StageProgress
+from voltray.driver.scheduler.stage_notes import begin_notes, note_done
 from voltray.driver.scheduler.state import MAX_ATTEMPTS, StageState, failed, finished, is_exhausted, lost, started
 from voltray.driver.scheduler.stragglers import stragglers
 from voltray.driver.scheduler.tables import StoredTables, take_out_tables
@@ -85,6 +87,7 @@ class QueryStages:
     cancelled: threading.Event = field(default_factory=threading.Event)
     stages: dict[str, StoredStage] = field(default_factory=dict)
     progress: dict[int, StageProgress] = field(default_factory=dict)
+    notes: QueryNotes = field(default_factory=QueryNotes)
     _next_id: int = 0
 
     def new_stage_id(self) -> int:
@@ -112,7 +115,9 @@ class QueryStages:
         for task in stage.tasks:
             for key in keys_of(task):
                 stored.inputs.setdefault(key.source, self.stage_of(key.source))
+        stored.notes = begin_notes(self.notes, stored)
         self.run_tasks(stored)
+        stored.notes.end()
         return stored
 
     def cached(self, cache_id: str) -> StageResult:
@@ -136,6 +141,7 @@ class QueryStages:
     def end(self) -> None:
         """Let go of everything: the query is over."""
         self.stages.clear()
+        self.notes.end()
         self.cluster.end_query(self.query_id)
 
     def check(self) -> None:
@@ -245,6 +251,8 @@ class QueryStages:
             self.cluster.slots.release(executor, self.query_id)
             raise
         references = tuple(references) if count > 1 else (references,)
+        if stored.notes is not None:
+            stored.notes.task_started(is_copy=run.has_copy(index))
         run.running[references[0]] = RunningTask(index, handle, references)
 
     def _start_stragglers(self, stored: StoredStage, run: StageRun) -> None:
@@ -271,6 +279,8 @@ class QueryStages:
             task.references[0].future().add_done_callback(lambda _, give_back=give_back: give_back())
 
     def _settle(self, stored: StoredStage, task: RunningTask, run: StageRun) -> None:
+        if stored.notes is not None:
+            stored.notes.task_left()
         try:
             report: TaskReport = ray.get(task.references[0])
             if report.lost is not None:
@@ -290,6 +300,7 @@ class QueryStages:
         if stored.state.tasks[task.index].outcome is not None:
             return
         run.seconds.append(time.monotonic() - task.since)
+        note_done(stored, task.index, task.handle.index, report, run.seconds[-1])
         outcome = TaskOutcome(report, task.references[1:], task.handle.index)
         stored.state = finished(stored.state, task.index, outcome)
 
@@ -305,6 +316,8 @@ class QueryStages:
         if is_exhausted(stored.state, index):
             raise too_many_losses(stored.stage.stage_id, index, loss)
         _log.warning("task %d of stage %d was lost: %s", index, stored.stage.stage_id, type(loss).__name__)
+        if stored.notes is not None:
+            stored.notes.task_lost()
         died = isinstance(loss, DEATHS)
         if died:
             self.cluster.replace(handle)
@@ -324,9 +337,10 @@ class QueryStages:
             self.run_tasks(stored)
 
     def _note(self, stored: StoredStage) -> None:
-        stage = stored.stage
+        stage, done = stored.stage, stored.state.done_count
+        if stored.notes is not None:
+            stored.notes.done = done
         if isinstance(stage.output, Exchange | CacheOutput | WriteOutput):
-            done = stored.state.done_count
             self.progress[stage.stage_id] = StageProgress(
                 stage.stage_id, len(stage.tasks), done, 0, stored.state.is_done
             )

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from voltray.driver.monitoring.monitor import Monitor
 from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.planning.explain import explain_plan
@@ -19,6 +20,7 @@ from voltray.driver.planning.fragment import Fragment
 from voltray.driver.planning.planner import Planner
 from voltray.driver.scheduler.client_results import ResultStage
 from voltray.driver.scheduler.cluster import Cluster
+from voltray.driver.scheduler.executor_status import ExecutorStates
 from voltray.driver.scheduler.limits import UserLimits
 from voltray.driver.scheduler.lineage import CACHE_PREFIX, StoredStage
 from voltray.driver.scheduler.observed import observed_metrics
@@ -28,6 +30,7 @@ from voltray.driver.scheduler.tables import StoredTables
 from voltray.driver.settings import Settings
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto.stages import CacheOutput, Exchange, ResultOutput, Stage, WriteOutput
+from voltray.proto.status import ExecutorStatus
 from voltray.proto.tasks import TaskReport
 
 Observer = Callable[[tuple[ObservedMetrics, ...]], None]
@@ -36,8 +39,15 @@ Observer = Callable[[tuple[ObservedMetrics, ...]], None]
 class Scheduler:
     """Plans queries, runs their stages and keeps what is cached."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, limits: UserLimits | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        limits: UserLimits | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
         self.cluster = cluster
+        self._monitor = monitor or Monitor()
         self._limits = limits or UserLimits()
         self._settings = settings
         self._tables = StoredTables()
@@ -45,6 +55,7 @@ class Scheduler:
         self._numbers = itertools.count(1)
         self._running: dict[str, list[QueryStages]] = {}
         self._lock = threading.Lock()
+        self._executor_states = ExecutorStates(cluster)
 
     def execute(self, plan: LogicalPlan, context: EvaluationContext, *, operation_id: str, user: str) -> ClientQuery:
         """A query whose results go to a client; its work starts with the first look at its batches."""
@@ -125,6 +136,10 @@ class Scheduler:
         """Let go of what executors hold for a session's Python functions."""
         self.cluster.end_session(session_id)
 
+    def executor_states(self) -> tuple[ExecutorStatus, ...]:
+        """How the executors are; blocks while they are asked."""
+        return self._executor_states.get()
+
     def python_logs(self, session_id: str) -> tuple[str, ...]:
         """What a session's Python functions logged, as JSON records."""
         return self.cluster.python.logs(session_id)
@@ -180,7 +195,8 @@ class Scheduler:
     def _stages(self, context: EvaluationContext, operation_id: str) -> QueryStages:
         # Several queries may run for one operation, and an id may come twice.
         query_id = f"{operation_id or uuid.uuid4()}#{next(self._numbers)}"
-        return QueryStages(self.cluster, self._tables, self._caches, context, query_id)
+        notes = self._monitor.query(operation_id)
+        return QueryStages(self.cluster, self._tables, self._caches, context, query_id, notes=notes)
 
     def _planner(self, context: EvaluationContext, stages: QueryStages, *, keep_partitions: bool = False) -> Planner:
         return Planner(self._settings, context, stages, slots=self._slots(), keep_partitions=keep_partitions)

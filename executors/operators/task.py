@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -27,3 +28,4 @@ class TaskContext:
     """Whether the order of rows can be seen from above; joins below a sum need not keep it."""
     gate: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
     """Laid over each leaf where given (cancelling, counting)."""
+    began: float = field(default_factory=time.time)

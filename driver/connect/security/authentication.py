@@ -41,6 +41,8 @@ class Authentication:
         self._proxies = proxies
         self._tokens: tuple[Way, ...] = (*([minted.identify] if minted else []), *tokens)
         self._certificates = certificates
+        self.takes_tokens = bool(self._tokens)
+        """Whether somebody may come with a token."""
 
     def identify(self, credentials: Credentials) -> Identity | None:
         """The user of a call; None where no proof is asked for. Raises Unauthenticated."""

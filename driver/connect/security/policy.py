@@ -11,6 +11,7 @@ write_tables = ["scratch_{user}.*"]
 
 [users.ada]
 read_paths = ["/"]
+admin = true                     # sees and may cancel everyone's operations on the status page
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from voltray.driver.connect.security.watched_file import WatchedFile
 from voltray.driver.settings import SettingError, Settings
 
 _LISTS = ("read_paths", "write_paths", "read_tables", "write_tables")
+_FLAGS = ("python", "admin")
 _TABLES = ("default", "users", "groups")
 _USER = "{user}"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@+-")
@@ -42,6 +44,7 @@ class Rights:
     read_tables: tuple[str, ...] = ()
     write_tables: tuple[str, ...] = ()
     python: bool | None = None
+    admin: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,8 @@ def parse_policy(data: bytes) -> Policy:
 def _rights(where: str, entry: Any) -> Rights:
     if not isinstance(entry, dict):
         raise ValueError(f"[{where}] must be a table")
-    if unknown := sorted(entry.keys() - {*_LISTS, "python"}):
-        raise ValueError(f"[{where}]: unknown key {unknown[0]!r}; there are {', '.join((*_LISTS, 'python'))}")
+    if unknown := sorted(entry.keys() - {*_LISTS, *_FLAGS}):
+        raise ValueError(f"[{where}]: unknown key {unknown[0]!r}; there are {', '.join((*_LISTS, *_FLAGS))}")
     for name in _LISTS:
         values = entry.get(name, [])
         if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
@@ -85,10 +88,11 @@ def _rights(where: str, entry: Any) -> Rights:
             raise ValueError(f"[{where}]: {name} must be absolute paths")
         if name.endswith("tables") and not all("." in v for v in values):
             raise ValueError(f"[{where}]: {name} must be written database.table, with * for any")
-    if not isinstance(entry.get("python", True), bool):
-        raise ValueError(f"[{where}]: python must be true or false")
+    for name in _FLAGS:
+        if not isinstance(entry.get(name, True), bool):
+            raise ValueError(f"[{where}]: {name} must be true or false")
     lists = {name: tuple(entry.get(name, ())) for name in _LISTS}
-    return Rights(**lists, python=entry.get("python"))
+    return Rights(**lists, python=entry.get("python"), admin=entry.get("admin"))
 
 
 class PolicyAccess(Access):
@@ -114,6 +118,10 @@ class PolicyAccess(Access):
         """Python is granted unless what applies to the user says no, and nothing says yes."""
         said = [r.python for r in self._policy().rights_of(self._user, self._groups()) if r.python is not None]
         return any(said) or not said
+
+    def is_admin(self) -> bool:
+        """Whether anything that applies to the user says so."""
+        return any(rights.admin for rights in self._policy().rights_of(self._user, self._groups()))
 
     def _granted(self, kind: str, write: bool) -> Iterator[str]:
         names = (f"write_{kind}",) if write else (f"read_{kind}", f"write_{kind}")

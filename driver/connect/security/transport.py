@@ -6,6 +6,7 @@ import logging
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -34,6 +35,29 @@ class Certificates:
         """Credentials that change with the files."""
         first = _configuration(self._content)
         return grpc.dynamic_ssl_server_credentials(first, self._renewed, len(self._paths) > 2)
+
+    def keep(self, context: ssl.SSLContext) -> Callable[[], None]:
+        """Give a context the certificate and the clients' authority; the answer gives it new ones once there are."""
+        self._load(context)
+        loaded = self._content
+
+        def renew() -> None:
+            nonlocal loaded
+            try:
+                content = self._read()
+                if content != loaded:
+                    self._load(context)
+                    loaded = content
+            except (OSError, ValueError) as error:
+                logger.error("the certificate cannot be read anew, the one of before stays in use: %s", error)
+
+        return renew
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        context.load_cert_chain(self._paths[0], self._paths[1])
+        if len(self._paths) > 2:
+            context.load_verify_locations(self._paths[2])
+            context.verify_mode = ssl.CERT_REQUIRED
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
         """What new connections get, or None where nothing has changed; asked at each handshake."""

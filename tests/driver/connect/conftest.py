@@ -31,7 +31,7 @@ def server_settings() -> dict[str, Any]:
 @pytest.fixture
 def wire(server_settings: dict[str, Any], tmp_path: Any) -> Iterator[Wire]:
     """Return a stub on a fresh server."""
-    settings = load_settings({"port": 0, "warehouse_dir": tmp_path / "warehouse", **server_settings})
+    settings = load_settings({"port": 0, "ui_port": 0, "warehouse_dir": tmp_path / "warehouse", **server_settings})
     backend = FakeBackend(settings)
     server = start_server(settings, backend)
     channel = grpc.insecure_channel(server.address, options=[("grpc.max_send_message_length", -1)])

@@ -89,6 +89,9 @@ class FakeScheduler:
     def cache(self, plan: LogicalPlan, context: Any, cache_id: str, *, operation_id: str = "") -> None:
         self.caches[cache_id] = plan
 
+    def executor_states(self) -> tuple[Any, ...]:
+        return ()
+
     def end_session(self, session_id: str) -> None:
         self.ended.append(session_id)
 
