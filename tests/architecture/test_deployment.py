@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import voltray
-from voltray.driver.settings import DEFINITIONS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# Read by docker-compose.yml itself, not by the server.
-COMPOSE_VARIABLES = {"VOLTRAY_SHARED_MEMORY"}
 
 
 def locked_versions() -> dict[str, str]:
@@ -38,16 +33,3 @@ def test_version_is_the_same_everywhere() -> None:
 def test_lock_holds_every_dependency(requirement: str) -> None:
     wanted = Requirement(requirement)
     assert locked_versions()[canonicalize_name(wanted.name)] in wanted.specifier
-
-
-@pytest.mark.parametrize("path", ["docker-compose.yml", "k8s/base/driver.yaml"])
-def test_deployments_name_settings_that_exist(path: str) -> None:
-    text = (ROOT / path).read_text(encoding="utf-8")
-    assert list(yaml.safe_load_all(text))
-    known = {definition.environment_variable for definition in DEFINITIONS} | COMPOSE_VARIABLES
-    assert set(re.findall(r"VOLTRAY_[A-Z_]+", text)) <= known
-
-
-def test_raycluster_runs_the_locked_ray() -> None:
-    manifest = yaml.safe_load((ROOT / "k8s/base/raycluster.yaml").read_text(encoding="utf-8"))
-    assert manifest["spec"]["rayVersion"] == locked_versions()["ray"]
