@@ -86,6 +86,7 @@ class SparkError(Exception):
 
     # No __str__ of its own: Polars re-creates a callback's exception from str(error), which must be the document.
 
+
 @lru_cache(maxsize=1)
 def conditions() -> Mapping[str, tuple[str, tuple[str, ...]]]:
     """Every Spark error condition: name -> (SQLSTATE, names of its message parameters)."""
@@ -101,6 +102,10 @@ def _templates() -> Mapping[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
+_LEGACY = "_LEGACY_ERROR_TEMP_"
+"""Conditions that Spark has not named yet: their messages show neither name nor SQLSTATE."""
+
+
 class _Parameters(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "?"
@@ -111,11 +116,11 @@ def _message(condition: str, sqlstate: str, parameters: Mapping[str, str]) -> st
     template = templates.get(condition) or templates.get(condition.partition(".")[0])
     if template is None:
         shown = "; ".join(f"{name}: {value}" for name, value in parameters.items())
-        words = condition.replace(".", ": ").replace("_", " ").lower().capitalize()
+        words = condition.strip("_").replace(".", ": ").replace("_", " ").lower().capitalize()
         body = f"{words}. {shown}" if shown else f"{words}."
     else:
         body = template.format_map(_Parameters(parameters))
-    return f"[{condition}] {body} SQLSTATE: {sqlstate}"
+    return f"[{condition}] {body} SQLSTATE: {sqlstate}" if sqlstate else body
 
 
 def spark_error(
@@ -132,7 +137,8 @@ def spark_error(
 
     ``extra`` holds parameters whose names are taken here (``message``, ``condition``).
     """
-    state = sqlstate or conditions().get(condition, ("XX000", ()))[0]
+    unnamed = "" if condition.startswith(_LEGACY) else "XX000"
+    state = sqlstate or conditions().get(condition, (unnamed, ()))[0]
     shown = {name: str(value) for name, value in {**(extra or {}), **parameters}.items()}
     text = message if message is not None else _message(condition, state, shown)
     failure = Failure(condition, text, state, kind, shown, contexts)

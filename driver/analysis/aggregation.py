@@ -165,6 +165,9 @@ def check_group(group: Typed, expression: Expression) -> None:
     """A grouping expression must be groupable and hold no aggregate."""
     if any(isinstance(n, AggregateCall) for n in walk(expression)):
         raise analysis_error("GROUP_BY_AGGREGATE", None, sqlExpr=aggregate_sql(expression) or group.text)
+    if isinstance(expression, Call) and (entry := find_function(expression.name)) is not None:
+        if entry.kind is FunctionKind.GENERATOR:
+            raise analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", None, invalidExprSqls=f'"{group.text}"')
     if not is_groupable(dtype_of(expression)):
         raise analysis_error(
             "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", None, sqlExpr=f'"{group.text}"',

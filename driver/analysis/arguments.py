@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
 
 
+_WITH_NAMES = frozenset({
+    "count_min_sketch", "explode", "explode_outer", "inline", "inline_outer", "mask", "posexplode", "posexplode_outer",
+    "variant_explode", "variant_explode_outer",
+})  # fmt: skip
+"""Built-in functions whose parameters can be named: Spark refuses names for all others."""
+
+
 def ordered_arguments(
     entry: Function,
     called_as: str,
@@ -46,7 +53,7 @@ def _by_name(entry: Function, called_as: str, args: list[Expression], origin: Qu
     routine = f"`{called_as}`"
     parameters = entry.signature.parameters
     names = [p.name.lower() for p in parameters]
-    if not names or entry.signature.repeated:
+    if entry.names[0] not in _WITH_NAMES:
         raise analysis_error("NAMED_PARAMETERS_NOT_SUPPORTED", origin, functionName=routine)
     slots: list[Expression | None] = [None] * len(parameters)
     named_seen = False

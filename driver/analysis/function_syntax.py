@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedFunction
+from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.registry import Function
-from voltray.proto.expressions import SortOrder
+from voltray.proto.expressions import AggregateCall, Call, SortOrder, WindowCall, walk
+from voltray.proto.failures import QueryContext
 from voltray.proto.types import BinaryType, StringType
 
 if TYPE_CHECKING:
@@ -22,6 +24,26 @@ _SKIPPING_NULLS = frozenset(
 
 
 _DISTINCT_INPUT = frozenset({"listagg", "string_agg"})
+
+
+def check_filter(condition: Typed, origin: QueryContext | None) -> None:
+    """A FILTER clause keeps to single rows: no aggregate, no window function, nothing random."""
+    shown = f'"{condition.text}"'
+    for node in walk(condition.expression):
+        entry = lookup(node.name) if isinstance(node, Call) else None
+        if entry is not None and not entry.deterministic:
+            raise analysis_error("INVALID_AGGREGATE_FILTER.NON_DETERMINISTIC", origin, filterExpr=shown)
+    for node in walk(condition.expression):
+        if isinstance(node, AggregateCall):
+            raise analysis_error("INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE", origin, filterExpr=shown,
+                                 aggExpr=f'"{_call_text(node)}"')  # fmt: skip
+        if isinstance(node, WindowCall):
+            raise analysis_error("INVALID_AGGREGATE_FILTER.CONTAINS_WINDOW_FUNCTION", origin, filterExpr=shown,
+                                 windowExpr=shown)  # fmt: skip
+
+
+def _call_text(call: AggregateCall) -> str:
+    return f"{call.name}({', '.join([getattr(a, 'name', getattr(a, 'value', '...')) for a in call.args])})"
 
 
 def check_orderings(name: str, expression: UnresolvedFunction) -> None:

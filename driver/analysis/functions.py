@@ -11,7 +11,8 @@ from voltray.driver.analysis.char_padding import with_char_padding
 from voltray.driver.analysis.collations import check_collations, collated_result, under_one_collation
 from voltray.driver.analysis.displays import DISPLAYS, WITHOUT_PARENTHESES
 from voltray.driver.analysis.errors import analysis_error, mismatch, ordinal, shown_type
-from voltray.driver.analysis.function_syntax import check_distinct_order, check_syntax
+from voltray.driver.analysis.function_syntax import check_distinct_order, check_filter, check_syntax
+from voltray.driver.analysis.lambdas import OPTIONAL_INDEX, constant_lambda, resolve_lambda
 from voltray.driver.analysis.names import Displayed, Name, called, listed, rope, text_of
 from voltray.driver.analysis.operators import RULES, SYMBOLS
 from voltray.driver.analysis.resolver import Typed
@@ -27,19 +28,26 @@ from voltray.proto.expressions import (
     Cast,
     EvalMode,
     Expression,
-    Lambda,
-    LambdaVariable,
     Literal,
     PythonCall,
     SortOrder,
     children_of,
     dtype_of,
-    new_id,
     nullable_of,
     walk,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext, SparkError
-from voltray.proto.types import BooleanType, DataType, DecimalType, NullType, StringType, same_type, type_name
+from voltray.proto.types import (
+    INTEGER,
+    BooleanType,
+    DataType,
+    DecimalType,
+    IntegralType,
+    NullType,
+    StringType,
+    same_type,
+    type_name,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.environment import Environment
@@ -270,7 +278,7 @@ def _accepted(resolution: FunctionResolution, position: int, accepts: Accept) ->
     if isinstance(dtype, NullType):
         if accepts.targets:
             return resolution.cast(argument.expression, accepts.targets[0])
-        return argument.expression
+        return resolution.cast(argument.expression, INTEGER) if IntegralType in accepts.classes else argument.expression
     for target in () if accepts.strict else accepts.targets:
         found = implicit_cast(dtype, target, resolution.ansi)
         if found is not None:
@@ -416,6 +424,7 @@ def resolve_entry(entry: Function, name: str, expression: UnresolvedFunction, re
         if not isinstance(condition.dtype, (BooleanType, NullType)):
             shown_filter = f'"{condition.text}"'
             raise analysis_error("INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", expression.origin, filterExpr=shown_filter)
+        check_filter(condition, expression.origin)
     check_syntax(entry, name, expression)
     orders = tuple([resolver.resolve(o) for o in expression.order_by])
     if orders:
@@ -544,45 +553,25 @@ def display(
 
 # ---- arguments and lambdas -------------------------------------------------------------------------------
 def _resolved_arguments(entry: Function, raw: Sequence[Expression], resolver: ExpressionResolver) -> tuple[Typed, ...]:
-    if not any(isinstance(a, UnresolvedLambda) for a in raw):
+    if entry.lambda_types is None and not any(isinstance(a, UnresolvedLambda) for a in raw):
         return tuple([resolver.resolve(a) for a in raw])
     typed: list[Typed | None] = [None if isinstance(a, UnresolvedLambda) else resolver.resolve(a) for a in raw]
     known = tuple([Literal(None, NullType()) if t is None else t.expression for t in typed])
     for position, argument in enumerate(raw):
         if not isinstance(argument, UnresolvedLambda):
+            given = typed[position]
+            if given is not None and entry.signature.parameters[position].accepts.is_lambda:
+                typed[position] = constant_lambda(given, entry, known, position)
             continue
         if entry.lambda_types is None:
             raise analysis_error("INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", argument.origin,
                                  **{"class": entry.names[0]})  # fmt: skip
         types = entry.lambda_types(known, position)
-        typed[position] = resolve_lambda(argument, types, resolver)
+        typed[position] = resolve_lambda(argument, types, resolver, entry.names[0] in OPTIONAL_INDEX)
         resolved = typed[position]
         assert resolved is not None
         known = (*known[:position], resolved.expression, *known[position + 1 :])
     return tuple([t for t in typed if t is not None])
-
-
-def resolve_lambda(
-    argument: UnresolvedLambda, types: tuple[tuple[DataType, bool], ...], resolver: ExpressionResolver
-) -> Typed:
-    """A lambda function whose parameters have these types; a shorter list of parameters takes the first ones."""
-    names = argument.parameters
-    sensitive = resolver.environment.case_sensitive
-    folded = [n if sensitive else n.lower() for n in names]
-    if len(set(folded)) < len(folded):
-        raise analysis_error(
-            "INVALID_LAMBDA_FUNCTION_CALL.DUPLICATE_ARG_NAMES", argument.origin,
-            args=", ".join(f"`{n}`" for n in folded), caseSensitiveConfig='"spark.sql.caseSensitive"',
-        )  # fmt: skip
-    if len(names) > len(types):
-        raise analysis_error(
-            "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH", argument.origin,
-            expectedNumArgs=len(names), actualNumArgs=len(types),
-        )  # fmt: skip
-    variables = tuple([LambdaVariable(new_id(), n, t, null) for n, (t, null) in zip(names, types, strict=False)])
-    body = resolver.with_lambdas(variables, sensitive).resolve(argument.body)
-    shown: list[Name] = [body.name, *["namedlambdavariable()" for _ in variables]]
-    return Typed(Lambda(body.expression, variables), called("lambdafunction", shown))
 
 
 def contains_aggregate(expression: Expression) -> bool:
@@ -593,5 +582,5 @@ def contains_aggregate(expression: Expression) -> bool:
 __all__ = [
     "Attribute", "Cast", "EvalMode", "FunctionResolution", "StringType", "UnresolvedSortOrder", "apply_function",
     "check_count", "children_of", "contains_aggregate", "find_function", "is_foldable", "nullable_of", "replace",
-    "resolve_entry", "resolve_function", "resolve_lambda",
+    "resolve_entry", "resolve_function",
 ]  # fmt: skip

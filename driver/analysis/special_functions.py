@@ -97,6 +97,7 @@ def _count(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Type
         nothing = _entry("count", replace(expression, args=(Literal(None, NULL),)), resolver)
         return Typed(nothing.expression, "count()")
     if len(args) == 1 and isinstance(args[0], UnresolvedStar) and len(args[0].target) == 1:
+        resolver.resolve(replace(expression, name=("struct",)))  # refuses a table or struct that is not there
         if resolver.environment.conf(_QUALIFIED_STAR) != "true":
             raise analysis_error("_LEGACY_ERROR_TEMP_1021", expression.origin, targetString=args[0].target[0])
     if len(args) == 1 and isinstance(args[0], UnresolvedStar) and not args[0].target and not expression.distinct:

@@ -149,7 +149,8 @@ def status_of(failure: Failure, error_id: str | None) -> status_pb2.Status:
     metadata = {"classes": classes}
     if failure.condition:
         metadata["errorClass"] = failure.condition
-        metadata["sqlState"] = failure.sqlstate
+        if failure.sqlstate:
+            metadata["sqlState"] = failure.sqlstate
         parameters = json.dumps(dict(failure.parameters), separators=(",", ":"))
         if len(parameters) <= MAX_STATUS_PARAMETERS:
             metadata["messageParameters"] = parameters
@@ -202,7 +203,8 @@ def describe(failure: Failure, response: base_pb2.FetchErrorDetailsResponse) -> 
         return
     throwable = error.spark_throwable
     throwable.error_class = failure.condition
-    throwable.sql_state = failure.sqlstate
+    if failure.sqlstate:
+        throwable.sql_state = failure.sqlstate
     throwable.message_parameters.update(failure.parameters)
     for context in failure.contexts:
         _describe_context(context, throwable.query_contexts.add())

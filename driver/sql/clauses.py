@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from voltray.driver.plan.table_changes import NewColumn, Options, PartitionSpec
 from voltray.driver.sql.parser import parse_expression
-from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.schema import parse_type
 from voltray.driver.sql.words import Words
 from voltray.proto.expressions import Expression
+from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 from voltray.proto.types import DataType
 
 _COLUMN_OPTIONS = ("NOT", "NULL", "COMMENT", "DEFAULT", "GENERATED", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES",
@@ -80,7 +81,25 @@ def optional_partition(words: Words, *, complete: bool = True) -> PartitionSpec 
 
 def data_type(words: Words) -> DataType:
     """A column's type."""
-    return parse_schema(words.type_text())
+    first = words.position
+    text = words.type_text()
+    try:
+        return parse_type(text)
+    except SparkError as failure:
+        if failure.condition == "UNSUPPORTED_DATATYPE":
+            _refuse_more_statements(words)  # Spark reads the whole text before it looks at its types
+            start = words.tokens[first].start
+            context = QueryContext(text, start, start + len(text) - 1)
+            raise spark_error(failure.condition, ErrorKind.PARSE, contexts=(context,),
+                              extra=failure.failure.parameters) from None  # fmt: skip
+        raise
+
+
+def _refuse_more_statements(words: Words) -> None:
+    for place, token in enumerate(words.tokens[:-1]):
+        if token.text == ";":
+            words.position = place + 1
+            raise words.error()
 
 
 def _starts_option(words: Words) -> bool:

@@ -11,8 +11,9 @@ from sqlglot import exp
 from voltray.driver.plan.expressions import UnresolvedCast
 from voltray.driver.plan.relations import Relation
 from voltray.driver.sql.schema import parse_schema
+from voltray.driver.sql.syntax_errors import syntax_error_at
 from voltray.proto.expressions import Expression, Literal
-from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
+from voltray.proto.failures import QueryContext, SparkError, spark_error
 from voltray.proto.types import BINARY, STRING
 
 
@@ -54,16 +55,16 @@ class SqlText:
             place = self.place(node)
             return place.fragment if place is not None else self.text
 
-    def error(self, what: str, node: exp.Expression | None = None) -> SparkError:
-        """PARSE_SYNTAX_ERROR for a construct that Spark's grammar does not have."""
+    def error(self, node: exp.Expression | None = None) -> SparkError:
+        """PARSE_SYNTAX_ERROR at a construct that Spark's grammar does not have."""
         origin = self.origin(node) if node is not None else None
-        shown = f"'{self.source(node)}'" if node is not None else "end of input"
-        contexts = (origin,) if origin is not None else ()
-        return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint=f": {what}", contexts=contexts)
+        return syntax_error_at(self.text, len(self.text) if origin is None else origin.start_index)
 
     def refused_word(self, word: str, node: exp.Expression) -> SparkError:
         """PARSE_SYNTAX_ERROR at a word that Spark's grammar does not have where it stands."""
-        return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=f"'{word}'", hint="")
+        origin = self.origin(node)
+        start = self.text.lower().find(word.lower(), 0 if origin is None else origin.start_index)
+        return syntax_error_at(self.text, max(start, 0), f"'{word}'")
 
     def parameter(self, name: str | None, node: exp.Expression) -> Expression:
         """The argument bound to a parameter marker (``:name``, or ``?`` by its place)."""

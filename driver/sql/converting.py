@@ -26,11 +26,11 @@ def converters() -> Mapping[type[exp.Expression], Converter]:
 def convert(node: exp.Expression | None, text: SqlText) -> Expression:
     """The unresolved expression of a node; PARSE_SYNTAX_ERROR for what Spark's grammar does not have."""
     if node is None:
-        raise text.error("an expression is missing")
+        raise text.error()
     converter = converters().get(type(node))
     if converter is not None:
         return converter(node, text)
-    raise text.error(f"{type(node).__name__} is not an expression of Spark SQL", node)
+    raise text.error(node)
 
 
 def convert_all(nodes: Iterable[exp.Expression], text: SqlText) -> tuple[Expression, ...]:

@@ -35,7 +35,9 @@ class _Clauses:
 
 def padded_rest(words: Words) -> str:
     """The text that is left at the place where it stands, so that errors point into the whole statement."""
-    start = words.tokens[words.position].start if not words.at_end else len(words.text)
+    if words.at_end:
+        raise words.error()
+    start = words.tokens[words.position].start
     rest = words.rest()
     return re.sub(r"[^\n]", " ", words.text[:start]) + rest
 

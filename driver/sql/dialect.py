@@ -18,13 +18,16 @@ from voltray.driver.sql.common_tables import parse_common_table
 from voltray.driver.sql.expression_grammar import TYPED_NUMBER, UNSIGNED_SHIFT, ExpressionGrammar
 from voltray.driver.sql.grammar import QueryGrammar
 from voltray.driver.sql.options import current_options
+from voltray.driver.sql.strict_grammar import StrictGrammar
 from voltray.driver.sql.table_arguments import parse_table_argument
 
 _KEPT_FUNCTION_PARSERS = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "POSITION", "OVERLAY")
 
 
 def _typed_number(parser: SparkParser, token: Token) -> exp.Expression:
-    return exp.Anonymous(this=TYPED_NUMBER, expressions=[exp.Literal.string(token.text)])
+    number = exp.Anonymous(this=TYPED_NUMBER, expressions=[exp.Literal.string(token.text)])
+    number.meta["start"], number.meta["end"] = token.start, token.end
+    return number
 
 
 _NESTED_TYPES = (TokenType.ARRAY, TokenType.MAP, TokenType.STRUCT)
@@ -39,7 +42,7 @@ def _parse_extract(parser: SparkParser) -> exp.Expression:
     return exp.Extract(this=unit, expression=parser._parse_bitwise())
 
 
-class VoltrayParser(ExpressionGrammar, QueryGrammar):
+class VoltrayParser(StrictGrammar, ExpressionGrammar, QueryGrammar):
     """Spark's grammar; calls under their own names."""
 
     FUNCTIONS = {}  # noqa: RUF012

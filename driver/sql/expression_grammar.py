@@ -103,7 +103,18 @@ class ExpressionGrammar(SparkParser):
                 not following or following[0].token_type != TokenType.WHERE
             ):
                 self.raise_error("a filter begins with WHERE", self._next)
-        return super()._parse_window(this, *args, **kwargs)
+        found = super()._parse_window(this, *args, **kwargs)
+        known = isinstance(this, exp.Expression) and "start" in this.meta
+        if known and isinstance(found, exp.Expression) and found is not this:
+            found.meta["start"], found.meta["end"] = this.meta["start"], self._prev.end
+        return found
+
+    def _parse_lambda(self, *args: Any, **kwargs: Any) -> Any:
+        start = self._curr
+        found = super()._parse_lambda(*args, **kwargs)
+        if isinstance(found, exp.Lambda) and start:
+            found.meta["start"], found.meta["end"] = start.start, self._prev.end
+        return found
 
     def _parse_is(self, this: Any) -> Any:
         found = super()._parse_is(this)

@@ -72,7 +72,7 @@ def _column(node: exp.Column, text: SqlText) -> Expression:
     if isinstance(node.this, exp.Star):
         return _star_of(node.this, parts[:-1], text, node)
     if node.args.get("join_mark"):
-        raise text.error("(+) joins are not Spark SQL", node)
+        raise text.error(node)
     is_quoted = bool(node.this.args.get("quoted"))
     return u.UnresolvedAttribute(parts, origin=text.origin(node), is_quoted=is_quoted)
 
@@ -115,7 +115,7 @@ def _literal(node: exp.Literal, text: SqlText) -> Expression:
     if node.is_string:
         return Literal(node.this, t.STRING)
     try:
-        return literals.number(node.this)
+        return literals.number(node.this, text.origin(node))
     except (ValueError, ArithmeticError):
         raise text.refused_word(node.this, node) from None
 
@@ -176,9 +176,9 @@ _QUALIFIED = (exp.Like, exp.ILike)
 def _unary(name: str) -> Converter:
     def converted(node: Any, text: SqlText) -> Expression:
         if name == "negative" and isinstance(node.this, exp.Literal) and not node.this.is_string:
-            return literals.number("-" + node.this.this)
+            return literals.number("-" + node.this.this, text.origin(node))
         if name == "negative" and isinstance(node.this, exp.Anonymous) and node.this.this == TYPED_NUMBER:
-            return literals.suffixed_number("-" + node.this.expressions[0].this)
+            return literals.suffixed_number("-" + node.this.expressions[0].this, text.origin(node))
         shown = "-" if name == "negative" else name  # the operator and the function have names of their own
         return call(shown, convert(node.this, text), origin=text.origin(node))
 
@@ -262,7 +262,7 @@ def _aliases(node: exp.Aliases, text: SqlText) -> Expression:
 # ---- functions ------------------------------------------------------------------------------------
 def _anonymous(node: exp.Anonymous, text: SqlText) -> Expression:
     if node.this == TYPED_NUMBER:
-        return literals.suffixed_number(node.expressions[0].this)
+        return literals.suffixed_number(node.expressions[0].this, text.origin(node))
     if node.this == INTERVAL_LITERAL:
         return interval_literal(node, text)
     if node.this == TYPED_LITERAL:
@@ -322,7 +322,7 @@ def _argument(node: exp.Expression, text: SqlText) -> Expression:
 
 def _filter(node: exp.Filter, text: SqlText) -> Expression:
     if not isinstance(node.expression, exp.Where):
-        raise text.error("Expected WHERE in a filter", node.expression)
+        raise text.error(node.expression)
     return _with_function(node, text, filter=convert(node.expression.this, text))
 
 
@@ -342,8 +342,8 @@ def _with_function(node: Any, text: SqlText, **changes: Any) -> Expression:
 
     function = convert(node.this, text)
     if not isinstance(function, u.UnresolvedFunction):
-        raise text.error("this clause belongs to a function call", node)
-    return replace(function, **changes)
+        raise text.error(node)
+    return replace(function, origin=text.origin(node) or function.origin, **changes)
 
 
 def _lambda(node: exp.Lambda, text: SqlText) -> Expression:

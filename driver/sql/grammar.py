@@ -28,7 +28,7 @@ class SyntaxProblem(ParseError):
     """A token that the grammar does not take; no token: the text ends too early."""
 
     def __init__(self, message: str, token: Token | None) -> None:
-        super().__init__(message)
+        super().__init__(message, [{}])  # sqlglot marks the first of the errors that it passes on
         self.token = token
 
 

@@ -126,6 +126,8 @@ def _name_of(text: str, inner: Sequence[Token], evaluate: Callable[[str], str]) 
         name = string_value(inner[0].text)
     else:
         name = evaluate(text[inner[0].start : inner[-1].stop])
+    if not name.strip():
+        raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE)
     words = Words(name)
     parts = words.name()
     words.end()

@@ -19,8 +19,9 @@ from voltray.driver.sql.nodes import Pipe
 from voltray.driver.sql.options import GrammarOptions, current_options
 from voltray.driver.sql.queries import convert_query
 from voltray.driver.sql.recent import RECENT
+from voltray.driver.sql.syntax_errors import syntax_error_at
 from voltray.proto.expressions import Expression
-from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
+from voltray.proto.failures import ErrorKind, SparkError, spark_error
 
 # What sqlglot only keeps as text is read by ``statements``; its warning would say so at every SHOW.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -33,7 +34,7 @@ QUERY_NODES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values, Pipe)
 def parse_statement(text: str) -> exp.Expression:
     """sqlglot's tree of the one statement in a text; PARSE_* conditions otherwise."""
     if _NOTHING.fullmatch(text):
-        raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE, contexts=(QueryContext(text, 0, len(text) - 1),))
+        raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE)
     if len(text) > _LONG:
         return _long_statement(text, current_options())
     return _one_statement(text)
@@ -45,7 +46,7 @@ def _one_statement(text: str) -> exp.Expression:
     except (SqlglotError, TokenError) as failure:
         raise _syntax_error(text, failure) from None
     if len(trees) != 1:
-        raise _syntax_error_at(text, text.find(";") + 1)
+        raise syntax_error_at(text, text.find(";") + 1)
     return trees[0]
 
 
@@ -65,21 +66,21 @@ def parse_query(
         return known
     tree = parse_statement(text)
     if not isinstance(tree, QUERY_NODES):
-        raise spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=f"'{text.split()[0]}'", hint="")
+        raise syntax_error_at(text, 0)
     return convert_query(tree, SqlText(text, convert_query, named, positional))
 
 
 def parse_expression(text: str) -> Expression:
     """The unresolved expression of a text such as ``a + 1 AS b``."""
     if _NOTHING.fullmatch(text):
-        raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE, contexts=(QueryContext(text, 0, len(text) - 1),))
+        raise spark_error("PARSE_EMPTY_STATEMENT", ErrorKind.PARSE)
     prefix = "SELECT "
     try:
         tree = sqlglot.parse_one(prefix + text, dialect=_DIALECT)
     except (SqlglotError, TokenError) as failure:
         raise _syntax_error(text, failure, len(prefix)) from None
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_") is not None:
-        raise _syntax_error_at(text, 0)
+        raise syntax_error_at(text, 0)
     return expressions.convert(tree.expressions[0], SqlText(text, convert_query, shift=-len(prefix)))
 
 
@@ -88,11 +89,11 @@ def _syntax_error(text: str, failure: SqlglotError, shift: int = 0) -> SparkErro
         return spark_error("UNCLOSED_BRACKETED_COMMENT", ErrorKind.PARSE)
     if isinstance(failure, SyntaxProblem):
         token = failure.token
-        return _syntax_error_at(text, len(text) if token is None else max(token.start - shift, 0))
+        return syntax_error_at(text, len(text) if token is None else max(token.start - shift, 0))
     place = _PLACE.search(str(failure))
     if place is not None:  # the tokenizer's: an open string or comment begins there
-        return _syntax_error_at(text, int(place[1]))
-    return _syntax_error_at(text, len(text))
+        return syntax_error_at(text, int(place[1]))
+    return syntax_error_at(text, len(text))
 
 
 _SKIPPED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|--[^\n]*|/\*|\*/", re.DOTALL)
@@ -112,23 +113,3 @@ def has_open_comment(text: str) -> bool:
 
 _BRACKETS = re.compile(r"/\*|\*/")
 _PLACE = re.compile(r"at (\d+)")
-_WORD = re.compile(r"\w+|`[^`]*`|'[^']*'|\|>|[<>=!]=|<=>|<>|\S")
-
-
-def _syntax_error_at(text: str, offset: int) -> SparkError:
-    word = _WORD.search(text, offset)
-    shown = f"'{word[0]}'" if word is not None else "end of input"
-    start = word.start() if word is not None else len(text)
-    # Spark gives these errors no query context: the message shows the place.
-    failure = spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint="").failure
-    message = f"{failure.message} {_shown_place(text, start)}"
-    return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, message=message, error=shown, hint="")
-
-
-def _shown_place(text: str, start: int) -> str:
-    """Line and position, and the text with a mark below them."""
-    lines = text[:start].split("\n")
-    position = len(lines[-1])
-    shown = text.split("\n")
-    marked = [*shown[: len(lines)], "-" * position + "^^^", *shown[len(lines) :]]
-    return "\n".join([f"(line {len(lines)}, pos {position})", "", "== SQL ==", *marked])

@@ -25,7 +25,7 @@ def convert_pipe(node: Pipe, text: SqlText) -> r.Relation:
     child = p.PipeInput(text.query(node.this))
     kind = str(node.args["kind"])
     if node.args.get("joins") or node.args.get("laterals"):
-        raise text.error("a join needs |> here", node)
+        raise text.error(node)
     relation = _OPERATORS[kind](node, child, text)
     if node.args.get("windows"):
         definitions = tuple([q._named_window(w, text) for w in node.args["windows"]])
@@ -81,11 +81,11 @@ def _where(node: Pipe, child: r.Relation, text: SqlText) -> r.Relation:
 def _pivot(node: Pipe, child: r.Relation, text: SqlText) -> r.Relation:
     clauses = node.args["clauses"]
     if not clauses:
-        raise text.error("a pivot is missing", node)
+        raise text.error(node)
     if len({isinstance(c, UnpivotClause) for c in clauses}) > 1:
         raise _refused("NOT_ALLOWED_IN_FROM.UNPIVOT_WITH_PIVOT", node, text, "statement")
     if len(clauses) > 1 or (clauses[0].args.get("alias") is not None and not isinstance(clauses[0], UnpivotClause)):
-        raise text.error("one pivot stands in a pipe operator", node)
+        raise text.error(node)
     return convert_pivot(clauses[0], child, text)
 
 
@@ -111,7 +111,7 @@ def _organize(node: Pipe, child: r.Relation, text: SqlText) -> r.Relation:
         raise _refused("MULTIPLE_QUERY_RESULT_CLAUSES_WITH_PIPE_OPERATORS", node, text, **words)
     known = {*_OWN_ORDERS, "offset", "limit", "expressions"}
     if any(value for key, value in clauses.args.items() if key not in known):
-        raise text.error("this clause is no pipe operator", node)
+        raise text.error(node)
     return q._modified(clauses, child, text)
 
 

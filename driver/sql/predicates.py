@@ -14,7 +14,7 @@ from voltray.driver.sql.context import SqlText
 from voltray.driver.sql.converting import Converter, call, convert, convert_all
 from voltray.proto import types as t
 from voltray.proto.expressions import Expression, Literal
-from voltray.proto.failures import ErrorKind, QueryContext, spark_error
+from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 
 _TEST = re.compile(r"\b(?:not|in|like|ilike|between|is)\b", re.IGNORECASE)
 
@@ -39,7 +39,7 @@ def is_test(node: exp.Is, text: SqlText) -> Expression:
         return call("<=>", child, Literal(bool(what.this), t.BOOLEAN), origin=_place(node, text))
     if isinstance(what, exp.Not) and isinstance(what.this, exp.Null):
         return call("isnotnull", child, origin=_place(node, text))
-    raise text.error("IS takes NULL, TRUE, FALSE or UNKNOWN", node)
+    raise text.error(node)
 
 
 def not_(node: exp.Not, text: SqlText) -> Expression:
@@ -114,7 +114,19 @@ def _unwrapped(node: exp.Expression) -> exp.Expression:
 
 def escape(node: exp.Escape, text: SqlText) -> Expression:
     name = "ilike" if isinstance(node.this, exp.ILike) else "like"
+    if len(node.expression.name) != 1:
+        raise _invalid_escape(node, text)
     return _like_with(name, node.this, convert(node.expression, text), text)
+
+
+def _invalid_escape(node: exp.Escape, text: SqlText) -> SparkError:
+    test, whole = _place(node.this, text), text.origin(node)
+    contexts: tuple[QueryContext, ...] = ()
+    if test is not None and whole is not None:
+        fragment = text.text[test.start_index : whole.stop_index + 1]
+        contexts = (replace(whole, start_index=test.start_index, fragment=fragment),)
+    given = f"'{node.expression.name}'"
+    return spark_error("INVALID_ESC", ErrorKind.PARSE, contexts=contexts, invalidEscape=given)
 
 
 def case(node: exp.Case, text: SqlText) -> Expression:

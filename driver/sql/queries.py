@@ -26,7 +26,7 @@ def convert_query(node: exp.Expression, text: SqlText) -> r.Relation:
     """The relation of a query, a FROM item or a subquery node."""
     converter = _QUERIES.get(type(node))
     if converter is None:
-        raise text.error(f"{type(node).__name__} is not a query", node)
+        raise text.error(node)
     relation = converter(node, text)
     with_clause = node.args.get("with_")
     return with_relation(with_clause, relation, text) if with_clause is not None else relation
@@ -45,7 +45,7 @@ def _select(node: exp.Select, text: SqlText) -> r.Relation:
         refuse_repeated(node.args["windows"])
         relation = r.WindowDefinitions(relation, tuple([_named_window(w, text) for w in node.args["windows"]]))
     if node.args.get("qualify") is not None:
-        raise text.error("QUALIFY is not Spark SQL", node.args["qualify"])
+        raise text.error(node.args["qualify"])
     if node.args.get("distinct") is not None:
         relation = r.Deduplicate(relation, (), True)
     relation = _modified(node, relation, text)
@@ -228,7 +228,7 @@ def _table(node: exp.Table, text: SqlText) -> r.Relation:
         place = text.origin(node if qualifier else node.this)
         relation = r.TableFunction((*qualifier, str(node.this.this)), arguments, origin=place)
     elif isinstance(node.this, (exp.Window, exp.Func)):
-        raise text.error("a table or a call of a table function stands in FROM", node)
+        raise text.error(node)
     else:
         parts = tuple([p.name for p in node.parts])
         relation = r.NamedTable(parts, origin=text.origin(node))

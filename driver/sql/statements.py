@@ -41,4 +41,4 @@ def _read(
     source = SqlText(text, convert_query, named, positional)
     if isinstance(tree, QUERY_NODES):
         return convert_query(tree, source)
-    raise source.error("this is not a statement of Spark SQL", tree)
+    raise source.error(tree)

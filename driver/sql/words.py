@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from voltray.driver.sql.syntax_errors import syntax_error_at
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
 
 _TOKEN = re.compile(
@@ -89,10 +90,9 @@ class Words:
 
     def error(self) -> SparkError:
         """PARSE_SYNTAX_ERROR at the next token."""
-        shown = "end of input" if self.at_end else f"'{self.tokens[self.position].text}'"
-        start = len(self.text) if self.at_end else self.tokens[self.position].start
-        context = QueryContext(self.text, start, len(self.text) - 1)
-        return spark_error("PARSE_SYNTAX_ERROR", ErrorKind.PARSE, error=shown, hint="", contexts=(context,))
+        token = None if self.at_end else self.tokens[self.position]
+        start, shown = (len(self.text), "end of input") if token is None else (token.start, f"'{token.text}'")
+        return syntax_error_at(self.text, start, shown)
 
     def failure(self, condition: str, message: str | None = None, **parameters: object) -> SparkError:
         """A parse error of another condition."""

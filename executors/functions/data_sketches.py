@@ -357,7 +357,7 @@ def _kll_aggregate(kind: _KllKind) -> Function:
 
     def resolve(resolution: Any) -> Expression:
         size = _constant(resolution.args[1]) if len(resolution.args) > 1 else 200
-        if size is None or not 8 <= size <= 65535:
+        if size is None or (isinstance(size, int) and not 8 <= size <= 65535):
             reason = f"the k parameter of `{name}` must lie between 8 and 65535, not {size}"
             shown = f"[KLL_SKETCH_K_OUT_OF_RANGE] {reason}"
             raise resolution.mismatch("TYPE_CHECK_FAILURE_WITH_HINT", msg=shown, hint="")

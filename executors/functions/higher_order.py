@@ -320,6 +320,8 @@ def _resolve_map_zip(resolution: Any) -> Expression:
 def _resolve_sort(resolution: Any) -> Expression:
     if len(resolution.args) == 1:
         kind = dtype_of(resolution.args[0])
+        if isinstance(kind, NullType):
+            raise resolution.unexpected(0, '"ARRAY"')
         if isinstance(kind, ArrayType) and not is_orderable(kind.elementType):
             raise resolution.mismatch("INVALID_ORDERING_TYPE", functionName="`<`", dataType=type_name(kind.elementType))
         return ordered_array(resolution)

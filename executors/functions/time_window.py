@@ -22,6 +22,7 @@ from voltray.executors.functions.registry import (
     parameters,
 )  # fmt: skip
 from voltray.proto.expressions import Expression, Literal, dtype_of
+from voltray.proto.failures import spark_error
 from voltray.proto.types import (
     TIMESTAMP,
     CalendarIntervalType,
@@ -184,13 +185,19 @@ _PLACE = window_type(TIMESTAMP)
 
 def _end_type(args: tuple[Expression, ...]) -> DataType:
     kind = dtype_of(args[0])
-    return kind.fields[1].dataType if isinstance(kind, StructType) else TIMESTAMP
+    if isinstance(kind, StructType) and [f.name for f in kind.fields] == ["start", "end"]:
+        return kind.fields[1].dataType
+    raise spark_error("_LEGACY_ERROR_TEMP_3101", windowTime="window_time")
 
+
+_STRUCT = Accept((StructType,), (), '"STRUCT"')
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(("window",), _WINDOW, _PLACE, _windows, resolve=_resolve_window, display=lambda names: "window"),
     Function(("time_windows",), parameters(("time", ANY)), _PLACE, _windows, nullable=never_nullable, internal=True),
-    Function(("window_time",), parameters(("windowColumn", ANY)), _end_type, _window_time, nullable=always_nullable),
+    Function(
+        ("window_time",), parameters(("windowColumn", _STRUCT)), _end_type, _window_time, nullable=always_nullable
+    ),
     Function(
         ("session_window",), parameters(("timeColumn", Accept()), ("gapDuration", Accept())), _PLACE, _session,
         resolve=_resolve_session, display=lambda names: "session_window",

@@ -226,6 +226,8 @@ def _shown(schema: Any) -> str:
 
 def _schema_of_variant(evaluation: Evaluation, variant: pl.Expr) -> pl.Expr:
     def run(rows: Rows, variants: pl.Series) -> pl.Series:
+        if variants.dtype == pl.Null:
+            return pl.Series([None] * len(variants), dtype=pl.String)
         pieces = [variants.struct.field(n) for n in ("value", "metadata")]
         return by_unique_rows(pieces, lambda value, metadata: schema_text(decode(value, metadata)), pl.String())
 

@@ -1,6 +1,6 @@
-"""Functions in SQL, variables, EXECUTE IMMEDIATE, IDENTIFIER and scripts, as recorded from Spark 4.1.1.
+"""Functions in SQL, variables, EXECUTE IMMEDIATE, IDENTIFIER, scripts and refusals, as recorded from Spark 4.1.1.
 
-``programs.jsonl`` holds statements run in order in one session: a schema and rows, or an error with its parameters.
+Each file holds statements run in order in one session: a schema and rows, or an error with its parameters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.session import SparkSession
 
-RECORDED = Path(__file__).with_name("programs.jsonl")
+RECORDED = ("programs.jsonl", "refusals.jsonl")
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def _outcome(session: SparkSession, text: str) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def test_programs_do_what_spark_does(spark: SparkSession, silent_client: None) -> None:
+@pytest.mark.parametrize("recorded", RECORDED)
+def test_programs_do_what_spark_does(spark: SparkSession, silent_client: None, recorded: str) -> None:
     wrong = []
-    for line in RECORDED.read_text(encoding="utf-8").splitlines():
+    for line in Path(__file__).with_name(recorded).read_text(encoding="utf-8").splitlines():
         wanted = json.loads(line)
         found = _outcome(spark, wanted["sql"])
         if {k: found.get(k) for k in wanted} != wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.errors import analysis_error, unresolved_column
@@ -21,7 +22,16 @@ from voltray.proto.expressions import (
     walk,
 )
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import NullType, sql_type
+from voltray.proto.types import (
+    ByteType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    LongType,
+    NullType,
+    ShortType,
+    sql_type,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
@@ -250,6 +260,9 @@ def _session_path(name: str) -> str:
     return f"system.session.{name}"
 
 
+_SUFFIXES = ((DoubleType, "D"), (LongType, "L"), (ByteType, "Y"), (ShortType, "S"), (DecimalType, "BD"))
+
+
 def literal_text(literal: object, resolver: ExpressionResolver) -> str:
     """A session variable's value as its generated name shows it."""
     from voltray.driver.analysis.names import literal_sql
@@ -258,4 +271,9 @@ def literal_text(literal: object, resolver: ExpressionResolver) -> str:
     assert isinstance(literal, Literal)
     if literal.value is None and not isinstance(literal.dtype, NullType):
         return f"CAST(NULL AS {sql_type(literal.dtype)})"
-    return literal_sql(literal.value, literal.dtype, resolver.environment.time_zone)
+    text = literal_sql(literal.value, literal.dtype, resolver.environment.time_zone)
+    if isinstance(literal.value, float) and not isfinite(literal.value):
+        return f"CAST('{text}' AS {sql_type(literal.dtype)})"
+    if isinstance(literal.dtype, FloatType):
+        return f"CAST({text} AS FLOAT)"
+    return text + next((suffix for kind, suffix in _SUFFIXES if isinstance(literal.dtype, kind)), "")

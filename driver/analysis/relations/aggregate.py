@@ -82,6 +82,8 @@ def _group(
 
 
 def _at_position(position: int, items: Sequence[Item], relation: r.Aggregate) -> Typed:
+    if any(isinstance(i, UnresolvedStar) for i in relation.items):
+        raise analysis_error("STAR_GROUP_BY_POS", relation.origin)
     if not 1 <= position <= len(items):
         raise analysis_error("GROUP_BY_POS_OUT_OF_RANGE", relation.origin, index=position, size=len(items))
     item = items[position - 1]

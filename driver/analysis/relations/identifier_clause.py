@@ -11,6 +11,7 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAlias
 from voltray.driver.sql.markers import with_identifiers, with_parameters
 from voltray.proto.expressions import Alias, Expression, dtype_of
+from voltray.proto.failures import SparkError
 from voltray.proto.types import StringType
 
 Named = tuple[tuple[str, Expression], ...]
@@ -29,7 +30,12 @@ def _name(text: str, environment: Any) -> str:
     from voltray.driver.analysis.analyzer import analyze
 
     item = UnresolvedAlias(environment.parse_expression(text), ("name",))
-    plan = analyze(r.Project(r.OneRow(), (item,)), environment)
+    try:
+        plan = analyze(r.Project(r.OneRow(), (item,)), environment)
+    except SparkError as failure:
+        if not failure.condition.startswith("UNRESOLVED_COLUMN"):
+            raise
+        raise analysis_error("NOT_A_CONSTANT_STRING.NOT_CONSTANT", name="IDENTIFIER", expr=text) from None
     (alias,) = getattr(plan, "items", (None,))
     expression = alias.child if isinstance(alias, Alias) else None
     if expression is None or not is_foldable(expression):
