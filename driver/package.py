@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
     from pyspark.sql.connect.session import SparkSession
 
 __all__ = ["__version__", "session"]
@@ -20,3 +21,17 @@ def session(**settings: object) -> SparkSession:
     from voltray.driver.embedded import session as start_session
 
     return start_session(**settings)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Run by `%load_ext voltray`: a session called `spark`, `%sql`, `%%sql`, tables and progress bars."""
+    from voltray.driver.notebook.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Run by `%unload_ext voltray`."""
+    from voltray.driver.notebook.extension import unload
+
+    unload(shell)

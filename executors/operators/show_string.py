@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Sequence
+from html.entities import codepoint2name
 
 import polars as pl
 
@@ -17,6 +17,8 @@ _META = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f", "\b":
 _FULL_WIDTH = re.compile(
     "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]"
 )
+# Spark names every character that has a name in HTML 4.
+_ENTITIES = {point: f"&{name};" for point, name in codepoint2name.items()}
 Row = Sequence[str]
 
 
@@ -105,7 +107,7 @@ def _vertical(names: Row, rows: Sequence[Row], count: int, has_more: bool, trunc
 
 def _html(names: Row, rows: Sequence[Row], count: int, has_more: bool, truncate: int) -> str:
     def line(cells: Row, tag: str) -> str:
-        shown = f"</{tag}><{tag}>".join(html.escape(c, quote=False).replace('"', "&quot;") for c in cells)
+        shown = f"</{tag}><{tag}>".join(c.translate(_ENTITIES) for c in cells)
         return f"<tr><{tag}>{shown}</{tag}></tr>\n"
 
     body = "".join([line(names, "th"), *(line(r, "td") for r in rows)])

@@ -56,10 +56,10 @@ def test_more_rows_than_shown() -> None:
 
 
 def test_html() -> None:
-    source = scan((X, Y), [("<\"&'>", "漢字"), ("x", "y")])
+    source = scan((X, Y), [("<\"&'>é€", "漢字"), ("x", "y")])
     assert picture("html", 1, 20, source) == (
         "<table border='1'>\n<tr><th>a\\nb</th><th>q</th></tr>\n"
-        "<tr><td>&lt;&quot;&amp;'&gt;</td><td>漢字</td></tr>\n</table>\nonly showing top 1 row\n"
+        "<tr><td>&lt;&quot;&amp;'&gt;&eacute;&euro;</td><td>漢字</td></tr>\n</table>\nonly showing top 1 row\n"
     )
 
 
