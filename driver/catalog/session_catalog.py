@@ -225,7 +225,8 @@ def table_scan(table: Table, environment: Environment, options: tuple[tuple[str,
         source, (table.location,), (*merged.values(), ("ignoreMissingFiles", "true")), data, environment,
         partition_schema=partitions, table=table.identifier,
     )  # fmt: skip
-    return replace(scan, table_version=environment.catalog.store.table_version(table))
+    version = environment.catalog.store.table_version(table)
+    return replace(scan, table_version=version, statistics=table.statistics)
 
 
 def _described(field: StructField) -> StructField:

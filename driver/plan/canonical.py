@@ -36,6 +36,7 @@ _UNTOLD: dict[type, frozenset[str]] = {
     Expand: frozenset({"attributes"}),
     Generate: frozenset({"attributes"}),
     Union: frozenset({"attributes"}),
+    FileScan: frozenset({"statistics"}),
     LocalData: frozenset({"attributes", "data", "num_rows"}),
     CachedData: frozenset({"attributes", "column_ids"}),
 }

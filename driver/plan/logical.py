@@ -94,6 +94,8 @@ class FileScan(Leaf):
     limit: int | None = None
     runtime_filters: tuple[Expression, ...] = ()
     """Conditions that planning finds from the other sides of joins; the scan applies them exactly."""
+    statistics: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """What ANALYZE TABLE found: ``rows``, and ``column.property`` for columns."""
     table: tuple[str, ...] = ()
     table_version: int = 0
     """Counts the changes to a table: what was persisted of an older version is computed anew."""

@@ -7,6 +7,7 @@ from voltray.executors.functions.evaluation import EvaluationContext
 BROADCAST_THRESHOLD = "spark.sql.autoBroadcastJoinThreshold"
 SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 COALESCE_BYTES = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
+ADAPTIVE = "spark.sql.adaptive.enabled"
 SKEW_JOIN = "spark.sql.adaptive.skewJoin.enabled"
 SKEW_FACTOR = "spark.sql.adaptive.skewJoin.skewedPartitionFactor"
 SKEW_THRESHOLD = "spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes"
@@ -19,6 +20,7 @@ EVALUATION_CONFS: tuple[str, ...] = (
     BROADCAST_THRESHOLD,
     SHUFFLE_PARTITIONS,
     COALESCE_BYTES,
+    ADAPTIVE,
     SKEW_JOIN,
     SKEW_FACTOR,
     SKEW_THRESHOLD,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from voltray.driver.planning.exchange import advisory_bytes, groups_of
 from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.driver.planning.settings import (
+    ADAPTIVE,
     SKEW_FACTOR,
     SKEW_JOIN,
     SKEW_THRESHOLD,
@@ -89,7 +90,7 @@ def spans_around(planner: Planner, sizes: Sequence[int], apart: Sequence[int]) -
 
 def _splits(planner: Planner, result: StageResult) -> dict[int, list[Maps]]:
     """The ranges of map tasks by which each skewed partition is read."""
-    if not flag_conf(planner.context, SKEW_JOIN, True) or result.is_guess:
+    if result.is_guess or not all(flag_conf(planner.context, name, True) for name in (ADAPTIVE, SKEW_JOIN)):
         return {}
     factor = number_conf(planner.context, SKEW_FACTOR, _FACTOR)
     limit = largest_bytes(planner, int(factor * statistics.median(result.bytes)))

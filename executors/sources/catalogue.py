@@ -23,7 +23,7 @@ from voltray.executors.sources.base import (
     WriteSpecification,
     source_context,
 )  # fmt: skip
-from voltray.executors.sources.footers import parquet_bytes
+from voltray.executors.sources.footers import parquet_bounds, parquet_bytes, parquet_rows
 from voltray.executors.sources.metadata import ROW_INDEX, field_names, metadata_value
 from voltray.executors.sources.partitions import internal_value
 from voltray.executors.sources.pruning import prune_files
@@ -62,6 +62,16 @@ def source_of(name: str) -> Source:
 def held_bytes_of(name: str, files: tuple[SourceFile, ...], attributes: tuple[Attribute, ...]) -> int | None:
     """Bytes that columns of files take in memory, where the files tell without being read."""
     return parquet_bytes(files, attributes) if lookup_source(name) is parquet.SOURCE else None
+
+
+def rows_of(name: str, files: tuple[SourceFile, ...]) -> int | None:
+    """Rows of files, where they tell without being read."""
+    return parquet_rows(files) if lookup_source(name) is parquet.SOURCE else None
+
+
+def bounds_of(name: str, files: tuple[SourceFile, ...], column: str) -> tuple[Any, Any] | None:
+    """The least and greatest value of a column, as Python values, where the files tell without being read."""
+    return parquet_bounds(files, column) if lookup_source(name) is parquet.SOURCE else None
 
 
 def infer_schema(

@@ -118,6 +118,7 @@ def test_rows_of_a_key_are_not_taken_to_be_together_after_a_split() -> None:
     "confs",
     [
         {"spark.sql.adaptive.skewJoin.enabled": "false"},
+        {"spark.sql.adaptive.enabled": "false"},
         {"spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes": "1MB"},
         {"spark.sql.adaptive.skewJoin.skewedPartitionFactor": "50.5"},
     ],
