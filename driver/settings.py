@@ -284,6 +284,9 @@ class Settings:
     metrics_port: int = _setting(
         0, parse_port, "Port of the Prometheus metrics alone, for scrapers without a token; 0 opens none."
     )
+    otel_endpoint: str = _setting(
+        "", parse_text, "OTLP endpoint (HTTP) to which traces go.", "`OTEL_EXPORTER_OTLP_ENDPOINT`, else no traces"
+    )
     log_level: str = _setting("info", parse_log_level, f"One of {', '.join(LOG_LEVELS)}.")
     log_format: str = _setting("text", parse_log_format, f"One of {', '.join(LOG_FORMATS)}: lines, or JSON objects.")
     graceful_stop_seconds: float = _setting(

@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +35,8 @@ SECONDS_BEFORE_STACKS = 240
 OBJECT_STORE_MEMORY = 300 << 20
 NODE_OBJECT_STORE_MEMORY = 120 << 20
 EXECUTOR_MEMORY = 2 << 30
+SERVED_PAGES: dict[str, str] = {}
+"""Status pages by the port of their server."""
 
 
 def pytest_sessionfinish() -> None:
@@ -109,16 +112,19 @@ def spark3_remote(three_nodes: str, tmp_path_factory: pytest.TempPathFactory) ->
 
     The server is a process of its own: a process attaches to one Ray cluster only, and `spark` has done so.
     """
-    folder = tmp_path_factory.mktemp("three")
+    folder, ui_port = tmp_path_factory.mktemp("three"), free_port()
     command = [sys.executable, "-m", "voltray.driver.main", "serve", "--port", "0"]
     command += ["--ray-address", three_nodes, "--executors", "3", "--executor-cpus", "1"]
     command += ["--executor-memory", str(EXECUTOR_MEMORY // 2), "--graceful-stop-seconds", "1"]
     # Exchanges must really happen: no input is small enough for one stage.
-    command += ["--single-stage-bytes", "0", "--warehouse-dir", str(folder / "warehouse")]
+    command += ["--single-stage-bytes", "0", "--warehouse-dir", str(folder / "warehouse"), "--ui-port", str(ui_port)]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        yield _wait_for_address(server, folder / "server.log")
+        address = _wait_for_address(server, folder / "server.log")
+        assert server.stdout is not None
+        SERVED_PAGES[address.rpartition(":")[2]] = server.stdout.readline().split()[-1]
+        yield address
     finally:
         server.terminate()
         try:
@@ -142,6 +148,20 @@ def each_spark(request: pytest.FixtureRequest) -> SparkSession:
     """Return `spark`, then `spark3`: for tests whose answers must not depend on where they run."""
     session: SparkSession = request.getfixturevalue(request.param)
     return session
+
+
+@pytest.fixture(scope="session")
+def spark3_page(spark3: SparkSession) -> str:
+    """Return where the status page of the server behind `spark3` is."""
+    endpoint = spark3.client._builder.endpoint  # type: ignore[attr-defined]
+    return SERVED_PAGES[endpoint.rpartition(":")[2]]
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for_address(server: subprocess.Popen[str], log: Path) -> str:

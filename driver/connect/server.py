@@ -25,6 +25,7 @@ from voltray.driver.connect.session import Session
 from voltray.driver.connect.sessions import ServerStopping, Sessions
 from voltray.driver.connect.status import open_status_server
 from voltray.driver.connect.threads import DeepThreads, allow_deep_recursion, start_deep_thread
+from voltray.driver.monitoring.traces import traces_of
 from voltray.driver.monitoring.web.server import StatusServer
 from voltray.driver.settings import Settings
 from voltray.proto.failures import SparkError
@@ -104,6 +105,8 @@ class RunningServer:
                 self._page.stop()
             self._sessions.stop()
             self._threads.shutdown()
+            if self._backend.monitor.traces is not None:
+                self._backend.monitor.traces.stop()
             self._backend.stop()
 
     def _wait_for_operations(self, seconds: float) -> None:
@@ -117,7 +120,7 @@ class RunningServer:
 
 def start_server(settings: Settings, backend: Backend | None = None) -> RunningServer:
     """Bind the port, start what runs the queries, and serve."""
-    security = security_of(settings)
+    security, traces = security_of(settings), traces_of(settings.otel_endpoint)
     allow_deep_recursion()
     _allow_deep_messages()
     threads = DeepThreads("connect")
@@ -129,6 +132,7 @@ def start_server(settings: Settings, backend: Backend | None = None) -> RunningS
     health_server = services.bind_health_server(settings.host, settings.health_port, threads, options)
     backend = backend or start_backend(settings)
     backend.port, backend.security = port, security
+    backend.monitor.traces = traces
     try:
         sessions = Sessions(lambda key: Session(key, backend), settings.session_idle_timeout)
         health = services.Health(frozenset((SERVICE,)), sessions.takes_work)

@@ -36,6 +36,10 @@ class Call:
         """Whether the client is still there."""
         return bool(self._context.is_active())
 
+    def header(self, name: str) -> str | None:
+        """A header of the call."""
+        return next((str(v) for key, v in self._context.invocation_metadata() or () if key == name), None)
+
     def when_ended(self, action: Callable[[], None]) -> None:
         """Do something once the call has ended, however it did."""
         if not self._context.add_callback(action):
@@ -66,6 +70,8 @@ class SparkConnectService:
         if not operation.reattachable:
             call.when_ended(lambda: session.operations.remove(operation))
         if present is operation:
+            if session.backend.monitor.is_traced:
+                operation.notes.traceparent = call.header("traceparent")
             session.backend.monitor.begin(operation.notes)
             self._threads.submit(perform_operation, session, operation)
         return stream

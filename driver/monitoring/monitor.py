@@ -7,14 +7,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from voltray.driver.monitoring.logs import OperationIds, within
 from voltray.driver.monitoring.operations import OperationNotes
 from voltray.driver.monitoring.stages import QueryNotes
 from voltray.driver.monitoring.totals import Totals
 from voltray.proto.status import FAILED
+
+if TYPE_CHECKING:
+    from voltray.driver.monitoring.traces import Traces
 
 logger = logging.getLogger("voltray.operations")
 
@@ -25,15 +29,17 @@ class Monitor:
     def __init__(self, kept: int = 1000) -> None:
         self.totals = Totals()
         self.started = time.time()
-        self.on_begin: Callable[[OperationNotes], None] | None = None
-        """Where given, told of each operation as it begins (traces)."""
-        self.on_end: Callable[[OperationNotes], None] | None = None
-        """Where given, told of each operation that ended (traces)."""
-        self.is_traced = False
+        self.traces: Traces | None = None
+        """Where given, told of each operation as it begins and ends."""
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._running: dict[str, OperationNotes] = {}
         self._ended: deque[OperationNotes] = deque(maxlen=kept)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether traces are made."""
+        return self.traces is not None
 
     def begin(self, notes: OperationNotes) -> None:
         """Note an operation from its request on."""
@@ -41,8 +47,8 @@ class Monitor:
         notes.totals, notes.is_traced = self.totals, self.is_traced
         with self._lock:
             self._running[notes.work_id] = notes
-        if self.on_begin is not None:
-            self.on_begin(notes)
+        if self.traces is not None:
+            self.traces.begin(notes)
 
     @contextmanager
     def watching(self, notes: OperationNotes) -> Iterator[None]:
@@ -86,5 +92,5 @@ class Monitor:
             logger.info("operation failed with %s after %.3f s", notes.condition, seconds)
         else:
             logger.debug("operation %s after %.3f s", notes.state, seconds)
-        if self.on_end is not None:
-            self.on_end(notes)
+        if self.traces is not None:
+            self.traces.end(notes)
