@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from voltray.driver.connect.messages.relations import relation_from_message
 from voltray.driver.connect.operations import Operation, OperationRegistry
 from voltray.driver.connect.security.identity import Identity
 from voltray.driver.connect.threads import start_deep_thread
+from voltray.driver.monitoring.logs import OperationIds, within
 from voltray.driver.plan.relations import LocalRelation
 from voltray.driver.plan.streaming import refuse_streams
 from voltray.driver.streaming.manager import StreamingManager
@@ -102,7 +103,7 @@ class Session:
         self.confs: SessionConf = SessionConf(confs) if source is None else source.confs.copy(confs)
         self.artifacts: ArtifactStore = ArtifactStore() if source is None else source.artifacts.copy()
         self.caches = SessionCaches(backend)
-        self.streams: StreamingManager = StreamingManager(self, start_deep_thread)
+        self.streams: StreamingManager = StreamingManager(self, self._start_thread)
         self._variables: dict[str, Any] = {} if source is None else dict(source._variables)
         self._variable_defaults: dict[str, Expression] = {} if source is None else dict(source._variable_defaults)
         self._functions: dict[str, Any] = {} if source is None else dict(source._functions)
@@ -274,6 +275,15 @@ class Session:
         host = settings.host if settings.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
         user = f";user_id={quote(self.key.user_id)}" if self.key.user_id else ""
         return f"sc://{host}:{self.backend.port}/;session_id={self.key.session_id}{user}"
+
+    def _start_thread(self, target: Callable[[], None], name: str) -> threading.Thread:
+        """Start a thread of the session's own; what is logged there says so."""
+
+        def run() -> None:
+            with within(OperationIds(self.key.session_id, self.user)):
+                target()
+
+        return start_deep_thread(run, name)
 
     def _own_identity(self) -> Identity:
         return Identity(self.user, self.groups, session_id=self.key.session_id)
