@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -19,7 +20,15 @@ _LONGEST_FIELD = 200
 
 def statement_of(plan: base_pb2.Plan) -> Statement:
     """The statement of a plan, to be written when somebody looks."""
-    return Statement(lambda: plan_as_text(plan), is_small=plan.ByteSize() <= _SMALL_BYTES)
+    return Statement(lambda: plan_as_text(plan), lambda: _packed(plan))
+
+
+def _packed(plan: base_pb2.Plan) -> Callable[[], str] | None:
+    """The plan of a small DataFrame as bytes: its text takes longer to make than many such queries to run."""
+    if plan.ByteSize() > _SMALL_BYTES or plan.root.WhichOneof("rel_type") == "sql" or plan.HasField("command"):
+        return None
+    data = plan.SerializeToString()
+    return lambda: plan_as_text(base_pb2.Plan.FromString(data))
 
 
 def plan_as_text(plan: base_pb2.Plan) -> str:

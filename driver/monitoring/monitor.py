@@ -94,3 +94,4 @@ class Monitor:
             logger.debug("operation %s after %.3f s", notes.state, seconds)
         if self.traces is not None:
             self.traces.end(notes)
+        notes.settle()

@@ -19,25 +19,37 @@ KEPT_QUERIES = 100
 
 
 class Statement:
-    """An operation's text with its secrets hidden. It is made when somebody looks, from a source that is kept only
-    while the operation runs unless it is small."""
+    """An operation's text with its secrets hidden, made when somebody looks.
 
-    def __init__(self, write: Callable[[], str], *, is_small: bool) -> None:
+    Once the operation is over, ``pack`` gives a source that takes less room, or None for the text itself.
+    """
+
+    def __init__(self, write: Callable[[], str], pack: Callable[[], Callable[[], str] | None]) -> None:
         self._write: Callable[[], str] | None = write
-        self._is_small = is_small
+        self._pack: Callable[[], Callable[[], str] | None] | None = pack
         self._text = ""
 
     @property
     def text(self) -> str:
         """The text."""
         if (write := self._write) is not None:
-            self._text, self._write = _shortened(redacted_text(_written(write)), LONGEST_STATEMENT), None
+            self._text = _shortened(redacted_text(_written(write)), LONGEST_STATEMENT)
+            self._write = self._pack = None
         return self._text
 
     def settle(self) -> None:
-        """Let a large source go: the operation is over."""
-        if not self._is_small:
+        """Let the source go: the operation is over."""
+        pack, self._pack = self._pack, None
+        if pack is None or self._write is None:
+            return
+        if (smaller := pack()) is not None:
+            self._write = smaller
+        else:
             _ = self.text
+
+
+def _has_ended(reason: str) -> bool:
+    return False
 
 
 def _written(write: Callable[[], str]) -> str:
@@ -115,9 +127,15 @@ class OperationNotes:
             self.ended = time.time()
             self.state = state
         self._position = None
-        self.statement.settle()
         for query in self.queries:
             query.end()
+
+    def settle(self) -> None:
+        """Keep no more than what is shown, and nothing of the operation itself; the client has its answer by now."""
+        self.cancel = _has_ended
+        self.statement.settle()
+        for query in self.queries:
+            query.settle()
 
     def status(self, *, whole: bool = False) -> OperationStatus:
         """The operation as it stands; ``whole`` with its stages."""

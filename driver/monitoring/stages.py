@@ -68,6 +68,7 @@ class StageNotes:
     caches: tuple[str, ...]
     file_bytes: int
     operators: Callable[[], tuple[str, ...]]
+    """Their lines, made at the first call, which lets them go."""
     totals: Totals
     is_traced: bool = False
     began: float = field(default_factory=time.time)
@@ -185,6 +186,11 @@ class QueryNotes:
         """The query is over."""
         for stage in self.stages:
             stage.end()
+
+    def settle(self) -> None:
+        """Keep the operators' lines rather than the operators."""
+        for stage in self.stages:
+            stage.operators()
 
     def status(self) -> QueryStatus:
         """The query as it stands."""

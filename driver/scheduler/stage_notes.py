@@ -12,7 +12,6 @@ from voltray.proto.operators import Operator
 from voltray.proto.stages import CacheOutput, Exchange, WriteOutput
 from voltray.proto.tasks import TaskReport
 
-_FEW_OPERATORS = 12
 _MOST_LINES = 60
 _LONGEST_LINE = 400
 
@@ -61,12 +60,11 @@ def note_done(stored: StoredStage, index: int, executor: int, report: TaskReport
 
 
 class _Operators:
-    """The lines of a stage's tree; of a small tree written when somebody looks, so that small queries do not wait."""
+    """The lines of a stage's tree, written once somebody looks or the query is over."""
 
     def __init__(self, root: Operator) -> None:
-        few = sum(1 for _ in zip(operators.walk(root), range(_FEW_OPERATORS + 1), strict=False)) <= _FEW_OPERATORS
-        self._root: Operator | None = root if few else None
-        self._lines = () if few else _lines(root)
+        self._root: Operator | None = root
+        self._lines: tuple[str, ...] = ()
 
     def __call__(self) -> tuple[str, ...]:
         if (root := self._root) is not None:

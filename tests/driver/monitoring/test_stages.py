@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
+from voltray.driver.monitoring.monitor import Monitor
+from voltray.driver.monitoring.operations import OperationNotes, Statement
 from voltray.driver.monitoring.stages import KEPT_TASKS, QueryNotes, StageNotes
 from voltray.driver.monitoring.web.dag import HEIGHT, WIDTH, draw
+from voltray.proto.status import FINISHED
 
 
 def stage(notes: QueryNotes, stage_id: int, tasks: int, inputs: tuple[int, ...] = ()) -> StageNotes:
@@ -61,3 +67,43 @@ def test_stages_are_drawn_in_layers_without_overlap():
     assert max(x for x, _ in places.values()) + WIDTH <= drawing.width
     assert max(y for _, y in places.values()) + HEIGHT <= drawing.height
     assert draw(()).nodes == ()
+
+
+def test_an_ended_operation_holds_nothing_but_what_is_shown():
+    class Heavy:
+        """Stands for an operation, its plan and its operators."""
+
+        def write(self) -> str:
+            return "select 1"
+
+        def lines(self) -> tuple[str, ...]:
+            return ("OneRow",)
+
+        def cancel(self, reason: str) -> bool:
+            return True
+
+    class Lines:
+        def __init__(self, heavy: Heavy | None) -> None:
+            self.heavy, self.kept = heavy, ()
+
+        def __call__(self) -> tuple[str, ...]:
+            if self.heavy is not None:
+                self.kept, self.heavy = self.heavy.lines(), None
+            return self.kept
+
+    heavy = Heavy()
+    gone = weakref.ref(heavy)
+    monitor = Monitor()
+    statement = Statement(heavy.write, lambda source=heavy: None)
+    notes = OperationNotes("o", "s", "ada", (), statement, heavy.cancel, "o.s")
+    monitor.begin(notes)
+    monitor.query("o.s").stage(
+        0, "result", 1, partitions=1, inputs=(), caches=(), file_bytes=0, operators=Lines(heavy)
+    )  # fmt: skip
+    with monitor.watching(notes):
+        notes.end(FINISHED)
+    del heavy, statement
+    gc.collect()
+    assert gone() is None and not notes.cancel("too late")
+    told = notes.status(whole=True)
+    assert (told.statement, told.queries[0].stages[0].operators) == ("select 1", ("OneRow",))
