@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import click
+
 from voltray.driver.settings import Settings, as_flags, load_settings
 
 if TYPE_CHECKING:
@@ -101,6 +103,8 @@ def run_script(settings: Settings, script: str, args: Sequence[str]) -> int:
     server = start_server(settings)
     try:
         environment = {**os.environ, REMOTE_VARIABLE: f"sc://{server.address}"}
+        if server.page_address is not None:
+            click.echo(f"Status page: {server.page_address}", err=True)
         code = subprocess.run([sys.executable, script, *args], env=environment, check=False).returncode
         # A script ended by a signal ends this command as a shell would say it.
         return code if code >= 0 else 128 - code

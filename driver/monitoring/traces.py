@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import voltray
@@ -25,6 +26,7 @@ logger = logging.getLogger("voltray.traces")
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 LONGEST_STATEMENT = 4000
+STOP_SECONDS = 5.0
 _INSTALL = "install voltray[otel], which brings OpenTelemetry"
 
 
@@ -39,7 +41,7 @@ class Traces:
 
         name = os.environ.get("OTEL_SERVICE_NAME") or "voltray"
         resource = Resource.create({"service.name": name, "service.version": voltray.__version__})
-        self._provider = TracerProvider(resource=resource)
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("voltray", voltray.__version__)
         self._propagator = TraceContextTextMapPropagator()
@@ -88,8 +90,10 @@ class Traces:
         span.end(ended)
 
     def stop(self) -> None:
-        """Send what is left."""
-        self._provider.shutdown()
+        """Send what is left, unless the collector is away."""
+        sending = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        sending.start()
+        sending.join(STOP_SECONDS)
 
     def _stage(self, stage: StageNotes, parent: Context, ended: float) -> None:
         from opentelemetry.trace import set_span_in_context
