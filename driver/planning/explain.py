@@ -13,7 +13,7 @@ from voltray.driver.planning.fragment import Fragment, StageResult
 from voltray.driver.planning.planner import Planner
 from voltray.executors.functions.evaluation import EvaluationContext
 from voltray.proto import operators
-from voltray.proto.expressions import Alias, Attribute, Expression
+from voltray.proto.expressions import Alias, Attribute, Call, Expression
 from voltray.proto.operators import Operator, PartitionRead
 from voltray.proto.stages import Exchange, Stage
 from voltray.proto.tasks import BufferAttribute, PartitionKey
@@ -142,7 +142,7 @@ def operator_line(operator: Operator) -> str:
 
 def _value(name: str, value: Any) -> str:
     if name == "runtime_filters":
-        return f"runtimeFilters=[{', '.join(_item(v) for v in value)}]"
+        return f"runtimeFilters=[{', '.join(_runtime_filter(v) for v in value)}]"
     if name == "files":
         return f"{len(value)} file{'s' if len(value) != 1 else ''}"
     if isinstance(value, Expression):
@@ -152,6 +152,13 @@ def _value(name: str, value: Any) -> str:
         more = [f"... {len(value) - _LONGEST} more"] if len(value) > _LONGEST else []
         return f"[{', '.join([*shown, *more])}]"
     return f"{name}={getattr(value, 'value', value)}" if name != "attribute" else _item(value)
+
+
+def _runtime_filter(condition: Expression) -> str:
+    """A filter by another stage's keys; of many keys, how many there are."""
+    if isinstance(condition, Call) and condition.name == "in" and len(condition.args) > _LONGEST:
+        return f"in({expression_text(condition.args[0])}, {len(condition.args) - 1} values)"
+    return expression_text(condition)
 
 
 def _item(value: Any) -> str:

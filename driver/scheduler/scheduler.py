@@ -231,11 +231,11 @@ class ClientQuery:
             yield from self._batches(self._stages)
 
     def _batches(self, stages: QueryStages) -> Iterator[ResultBatch]:
-        planner = self._scheduler._planner(self._context, stages)
-        fragment = planner.plan_query(self._plan)
-        output = result_output(self._plan, fragment, self._context, self._scheduler._settings.result_batch_rows)
-        result = ResultStage(stages, fragment, output, streaming=planner.streaming)
         try:
+            planner = self._scheduler._planner(self._context, stages)
+            fragment = planner.plan_query(self._plan)
+            output = result_output(self._plan, fragment, self._context, self._scheduler._settings.result_batch_rows)
+            result = ResultStage(stages, fragment, output, streaming=planner.streaming)
             yield from result.batches()
             self._observed = observed_metrics(stages, self._plan, self._reports(result))
         finally:

@@ -114,6 +114,27 @@ def test_operators_that_hold_their_input(server: Server, tmp_path: Path) -> None
     assert max(seen) > 1 and gone(server)
 
 
+def test_a_key_whose_rows_do_not_fit_is_joined_and_sorted_in_parts(server: Server, tmp_path: Path) -> None:
+    rows, spark, hot = server.session.read.parquet(server.path), server.session, 7
+    twice = rows.unionAll(rows).withColumn("h", F.when(F.col("v") < 900, hot).otherwise(F.col("k")))
+    expected = pl.concat([server.data] * 2).with_columns(h=pl.when(pl.col("v") < 900).then(hot).otherwise(pl.col("k")))
+    keys = spark.range(KEYS).select(F.col("id").alias("j"), F.format_string("key %d", "id").alias("name"))
+    joined = twice.join(keys, F.col("h") == F.col("j")).agg(F.count("*"), F.sum("v"), F.max("text"), F.max("name"))
+    spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+    try:
+        assert joined.first()[:3] == (2 * ROWS, expected["v"].sum(), expected["text"].max())
+        spark.conf.set("spark.sql.adaptive.skewJoin.enabled", "false")
+        with pytest.raises(PySparkException, match="UNABLE_TO_ACQUIRE_MEMORY"):
+            joined.collect()
+    finally:
+        spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+        spark.conf.unset("spark.sql.adaptive.skewJoin.enabled")
+    twice.select("h", "v", "text").orderBy("h", "v").write.parquet(str(tmp_path / "sorted"))
+    parts = [pl.read_parquet(p, columns=["h", "v"]) for p in sorted((tmp_path / "sorted").glob("part-*"))]
+    assert sum((part["h"] == hot).any() for part in parts) > 1
+    assert pl.concat(parts).equals(expected.select("h", "v").sort("h", "v")) and gone(server)
+
+
 def test_rows_in_order_at_the_client(server: Server) -> None:
     ordered = server.session.read.parquet(server.path).orderBy(F.desc("k"), "v").select("k").toArrow()
     assert ordered["k"].to_numpy().tolist() == sorted(server.data["k"].to_list(), reverse=True)

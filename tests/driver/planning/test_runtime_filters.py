@@ -21,7 +21,7 @@ from voltray.driver.plan import logical
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.driver.plan.predicates import call_equals, call_null_safe_equals
 from voltray.driver.plan.text import expression_text
-from voltray.driver.planning.explain import NotingRunner, physical_text
+from voltray.driver.planning.explain import NotingRunner, operator_line, physical_text
 from voltray.driver.planning.planner import Planner
 from voltray.driver.planning.runtime_filters import filters_of
 from voltray.executors.functions.evaluation import EvaluationContext
@@ -219,6 +219,15 @@ def test_a_plan_that_is_shown_names_its_filters(tmp_path: Path) -> None:
     fragment = Planner(FORCED, EvaluationContext(), runner, slots=3).plan_query(node)
     text = physical_text(fragment, runner.stages)
     assert f"runtimeFilters=[dynamic_pruning(k#{k.expr_id}L, c#{c.expr_id}L)]" in text
+
+
+def test_a_scan_says_how_many_keys_it_looks_for(tmp_path: Path) -> None:
+    scan, (k, _) = facts(tmp_path)
+    for count, text in ((3, f"in(k#{k.expr_id}L, 0, 1, 2)"), (500, "500 values)")):
+        small, (c,) = table(count, "c")
+        _, runner = run_plan(logical.Join(scan, small, "inner", call_equals(k, c)), FORCED, {})
+        lines = [operator_line(n) for s in runner.stages.values() for n in operators.walk(s.stage.tasks[0])]
+        assert any("runtimeFilters=[" in line and text in line and len(line) < 300 for line in lines)
 
 
 def test_what_fits_one_stage_is_left_to_its_engine(tmp_path: Path) -> None:
