@@ -18,6 +18,7 @@ from voltray.driver.optimizer.prune_columns import prune_columns
 from voltray.driver.optimizer.push_down_filters import push_down_filters
 from voltray.driver.optimizer.push_down_limits import push_down_limits
 from voltray.driver.optimizer.push_down_semi_joins import push_down_semi_joins
+from voltray.driver.optimizer.reorder_joins import reorder_joins
 from voltray.driver.optimizer.restrict_grouped_subqueries import restrict_grouped_subqueries
 from voltray.driver.optimizer.rewrite_subqueries import rewrite_subqueries
 from voltray.driver.optimizer.rewrite_time_windows import rewrite_time_windows
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     fold_constants,
     collapse_projects,
     push_down_filters,
+    reorder_joins,
     restrict_grouped_subqueries,
     push_down_semi_joins,
     plan_python_sources,
