@@ -12,9 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pyspark.sql.connect.client import SparkConnectClient
 from pyspark.sql.connect.session import SparkSession
@@ -88,6 +89,26 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def spark_remote(spark: SparkSession) -> str:
     """Return the connection string of the server behind `spark`, for clients of one's own."""
     return f"sc://{spark.client._builder.endpoint}"  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def executors_busy(spark: SparkSession) -> Callable[[], bool]:
+    """Return a way to ask whether executors below this process are at work: it looks on for half a second."""
+
+    def seconds() -> float:
+        total = 0.0
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::Executor"):
+                    total += sum(process.cpu_times()[:2])
+        return total
+
+    def busy() -> bool:
+        before = seconds()
+        time.sleep(0.5)
+        return seconds() - before > 0.1
+
+    return busy
 
 
 @pytest.fixture(scope="session")

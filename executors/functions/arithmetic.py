@@ -278,10 +278,16 @@ def _divide(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
             assert isinstance(target, DecimalType)
             return evaluation.columnwise(divide_columns(a, b, target, mode_of(evaluation)), left, safe)
     number, divisor = left.cast(pl.Float64), safe.cast(pl.Float64)
-    if not references(evaluation.call.args[1]):
-        # Polars multiplies a column by the reciprocal of a constant divisor, which is not the exact quotient.
-        divisor = pl.when(number.is_not_null()).then(divisor)
-    return number / divisor
+    return exact_quotient(number, divisor) if not references(evaluation.call.args[1]) else number / divisor
+
+
+def exact_quotient(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+    """a / b of doubles to the last digit: Polars multiplies by the reciprocal where the divisor is a constant.
+
+    It takes a choice whose condition always holds for a constant too; a product with a column it does not.
+    """
+    ones = a.is_null().cast(pl.Float64) * 0.0 + 1.0
+    return a / (b * ones)
 
 
 def _integral_divide(evaluation: Evaluation, left: pl.Expr, right: pl.Expr) -> pl.Expr:

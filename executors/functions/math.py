@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from voltray.executors.functions import math_strict
-from voltray.executors.functions.arithmetic import mode_of
+from voltray.executors.functions.arithmetic import exact_quotient, mode_of
 from voltray.executors.functions.columns import by_unique, by_unique_rows, null_where, overflow_error
 from voltray.executors.functions.evaluation import NEVER, Evaluation, Rows
 from voltray.executors.functions.registry import (
@@ -89,11 +89,6 @@ def _asinh(x: Any) -> Any:
 
 def _atanh(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
     return 0.5 * (value.log1p() - (-value).log1p())
-
-
-def _quotient(a: pl.Expr, b: pl.Expr) -> pl.Expr:
-    """a / b to the last digit: Polars multiplies by the reciprocal where the divisor is a constant."""
-    return a / pl.when(a.is_not_null()).then(b)
 
 
 _LN2 = math.log(2.0)
@@ -234,7 +229,7 @@ def _width_bucket(evaluation: Evaluation, value: pl.Expr, low: pl.Expr, high: pl
     finite = low.is_finite() & high.is_finite() & ~value.is_nan()
     valid = finite & (low != high) & (count > 0) & (count != (1 << 63) - 1)
     start, end = pl.min_horizontal(low, high), pl.max_horizontal(low, high)
-    up, down = _quotient(value - low, high - low), _quotient(low - value, low - high)
+    up, down = exact_quotient(value - low, high - low), exact_quotient(low - value, low - high)
     position = pl.when(low < high).then(up).otherwise(down)
     inside = (count * position).cast(pl.Int64, strict=False) + 1
     below = pl.when(low < high).then(value < start).otherwise(value > end)

@@ -23,6 +23,11 @@ def test_results_of_any_size(spark: SparkSession):
     assert [r.id for _, r in zip(range(5), spark.range(10_000_000).toLocalIterator(), strict=False)] == [0, 1, 2, 3, 4]
 
 
+def test_a_quotient_by_a_constant_is_exact(spark: SparkSession):
+    rows = spark.sql("select id / 10D, id % 100 / 10D, id / 10 from range(10)").collect()
+    assert rows == [(n / 10, n / 10, n / 10) for n in range(10)]
+
+
 def test_a_row_larger_than_a_chunk(spark: SparkSession):
     table = spark.range(2).select(F.repeat(F.lit("x"), 70 << 20).alias("text")).toArrow()
     assert [len(v.as_buffer()) for v in table["text"]] == [70 << 20] * 2

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -93,7 +90,7 @@ def test_eager_evaluation(notebook):
 
 
 @pytest.mark.slow
-def test_a_long_query_shows_a_bar_and_ends_with_its_interrupt(notebook):
+def test_a_long_query_shows_a_bar_and_ends_with_its_interrupt(notebook, executors_busy):
     bars: list[str] = []
 
     def interrupt_once(outputs) -> None:
@@ -107,22 +104,9 @@ def test_a_long_query_shows_a_bar_and_ends_with_its_interrupt(notebook):
     # The bar is gone, and so is the executor's work.
     assert cancelled.data[-1]["text/html"] == ""
     deadline = time.monotonic() + 60
-    while executor_seconds(0.5) > 0.1:
+    while executors_busy():
         assert time.monotonic() < deadline, "the executor is still at work"
     assert notebook.run("%sql select 1 as a, 'x<y' as b").text == TABLE
-
-
-def executor_seconds(seconds: float) -> float:
-    """The processor's time that this machine's executors below this process take while it waits."""
-
-    def total() -> float:
-        pids = subprocess.run(["pgrep", "-f", "^ray::Executor"], capture_output=True, text=True, check=False).stdout
-        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids.split()]
-        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
-
-    before = total()
-    time.sleep(seconds)
-    return total() - before
 
 
 def test_unloading(notebook):
