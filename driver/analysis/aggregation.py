@@ -14,6 +14,7 @@ from voltray.driver.analysis.expressions.attribute import in_scope
 from voltray.driver.analysis.functions import find_function
 from voltray.driver.analysis.over_select import filtered_below_windows, has_windows, with_fallback
 from voltray.driver.analysis.projection import exposed_for, needed, project
+from voltray.driver.analysis.python_functions import is_aggregate_in_python
 from voltray.driver.analysis.resolver import ExpressionResolver, Typed
 from voltray.driver.analysis.scope import AggregateInfo, PlanIndex, Resolved, Scope, scope_over
 from voltray.driver.analysis.select_list import Generated, Item
@@ -268,7 +269,8 @@ def aggregate_sql(expression: Expression) -> str:
     for node in walk(expression):
         if isinstance(node, AggregateCall) and all(isinstance(a, Attribute) for a in node.args):
             columns = [".".join((*a.qualifier, a.name)) for a in node.args if isinstance(a, Attribute)]
-            return f"{node.name}({', '.join(columns)})"
+            users = node.option("python")
+            return f"{node.name if users is None else users.name}({', '.join(columns)})"
     return ""
 
 
@@ -334,16 +336,13 @@ class _OverAggregate:
         """An aggregate function, or a column that is preferred as a grouping expression."""
         if resolver.lambdas:
             return None
-        if isinstance(node, UnresolvedFunction):
-            name = node.name[-1].lower()
-            entry = find_function(name)
-            if name in _GROUPING or (entry is not None and entry.kind is FunctionKind.AGGREGATE):
-                if resolver.windowed:
-                    return None
-                typed = self.source.resolve(node)
-                over = self.frame.rewritten(typed.expression)
-                self.made.update(n.expr_id for n in walk(over) if isinstance(n, Attribute))
-                return Typed(over, typed.name)
+        if self._is_aggregate(node):
+            if resolver.windowed:
+                return None
+            typed = self.source.resolve(node)
+            over = self.frame.rewritten(typed.expression)
+            self.made.update(n.expr_id for n in walk(over) if isinstance(n, Attribute))
+            return Typed(over, typed.name)
         if isinstance(node, UnresolvedExtract) and not self.is_retry:
             first = self.groups_first
             return with_fallback(
@@ -352,6 +351,15 @@ class _OverAggregate:
         if isinstance(node, UnresolvedAttribute) and node.plan_id is None:
             return self._column(node, resolver)
         return None
+
+    def _is_aggregate(self, node: Expression) -> bool:
+        if is_aggregate_in_python(node, self.analysis.environment):
+            return True
+        if not isinstance(node, UnresolvedFunction):
+            return False
+        name = node.name[-1].lower()
+        entry = find_function(name)
+        return name in _GROUPING or (entry is not None and entry.kind is FunctionKind.AGGREGATE)
 
     def _again(self, node: Expression, resolver: ExpressionResolver, groups_first: bool) -> Typed:
         """A field looked for with the other preference."""

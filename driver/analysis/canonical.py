@@ -20,6 +20,7 @@ from voltray.proto.expressions import (
     LambdaVariable,
     Literal,
     OuterReference,
+    PythonCall,
     ScalarSubquery,
     SortOrder,
     WindowCall,
@@ -73,6 +74,9 @@ class Keys:
             case AggregateCall():
                 shape = (len(expression.args), len(expression.order_by), expression.filter is not None)
                 return (expression.name, expression.distinct, expression.mode, repr(expression.options), *shape)
+            case PythonCall() if expression.deterministic:
+                dtype = expression.dtype.simpleString()
+                return (expression.name, expression.command, expression.eval_type, expression.arg_names, dtype)
             case Cast():
                 return (expression.dtype.simpleString(), expression.mode)
             case SortOrder():

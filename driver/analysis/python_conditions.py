@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voltray.driver.analysis.errors import analysis_error
-from voltray.proto.expressions import Attribute, Expression, PythonCall, dtype_of, references, walk
+from voltray.proto.expressions import Attribute, Expression, PythonCall, references, walk
 from voltray.proto.failures import QueryContext
 
 _SHOWN_KINDS = {
@@ -17,6 +17,7 @@ _SHOWN_KINDS = {
 
 def check_python_condition(
     condition: Expression,
+    shown: str,
     kind: str,
     left: tuple[Attribute, ...],
     right: tuple[Attribute, ...],
@@ -26,7 +27,7 @@ def check_python_condition(
     calls = [part for part in walk(condition) if isinstance(part, PythonCall)]
     for call in calls:
         if not call.deterministic:
-            raise analysis_error("INVALID_NON_DETERMINISTIC_EXPRESSIONS", origin, sqlExprs=f'"{_shown(call)}"')
+            raise analysis_error("INVALID_NON_DETERMINISTIC_EXPRESSIONS", origin, sqlExprs=f'"{shown}"')
     if kind not in _SHOWN_KINDS:
         return
     sides = ({a.expr_id for a in left}, {a.expr_id for a in right})
@@ -34,8 +35,3 @@ def check_python_condition(
         reads = references(call)
         if all(reads & side for side in sides):
             raise analysis_error("UNSUPPORTED_FEATURE.PYTHON_UDF_IN_ON_CLAUSE", origin, joinType=_SHOWN_KINDS[kind])
-
-
-def _shown(call: PythonCall) -> str:
-    named = [a.name if isinstance(a, Attribute) else dtype_of(a).simpleString() for a in call.args]
-    return f"{call.name}({', '.join(named)})"

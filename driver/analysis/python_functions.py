@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,16 @@ from voltray.driver.analysis.errors import analysis_error, unsupported
 from voltray.driver.analysis.names import Name, called, rope
 from voltray.driver.analysis.resolver import Typed
 from voltray.driver.plan.expressions import NamedArgument, PythonFunction, UnresolvedFunction
-from voltray.proto.expressions import AggregateCall, LambdaVariable, PythonCall, walk
+from voltray.proto.expressions import AggregateCall, Attribute, Cast, Expression, PythonCall, walk
 from voltray.proto.failures import QueryContext
 from voltray.proto.types import DataType, StringType
 
 if TYPE_CHECKING:
+    from voltray.driver.analysis.environment import Environment
     from voltray.driver.analysis.resolver import ExpressionResolver
 
+_CAST = re.compile(r"\b(?:TRY_)?CAST\(")
+_CAST_TYPE = re.compile(r" AS [A-Z_]+(?:\(\d+(?:,\d+)?\))?(?=\))")
 AGGREGATE_EVAL_TYPES = frozenset((202, 252))
 SCALAR_EVAL_TYPES = frozenset((100, 101, 200, 204, 250, 251))
 
@@ -29,14 +33,30 @@ class RegisteredFunction:
     def resolve(self, expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
         """A call of it."""
         name = expression.name[-1]
-        if expression.distinct:
-            kind = "pythonudaf" if self.function.eval_type in AGGREGATE_EVAL_TYPES else "pythonudf"
+        given = ((expression.distinct, "DISTINCT"), (expression.filter is not None, "FILTER CLAUSE"))
+        for syntax in [text for present, text in given if present]:
+            kind = "pythonudaf" if self.is_aggregate else "pythonudf"
             raise analysis_error(
                 "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", expression.origin,
-                prettyName=f"`{kind}`", syntax="DISTINCT",
+                prettyName=f"`{kind}`", syntax=syntax,
             )  # fmt: skip
-        given = replace(self.function, name=name, args=expression.args, origin=expression.origin)
-        return python_call(given, resolver)
+        call = replace(self.function, name=name, args=expression.args, origin=expression.origin)
+        return python_call(call, resolver)
+
+    @property
+    def is_aggregate(self) -> bool:
+        """Whether it makes one value of the rows of a group."""
+        return self.function.eval_type in AGGREGATE_EVAL_TYPES
+
+
+def is_aggregate_in_python(node: Expression, environment: Environment) -> bool:
+    """Whether an unresolved expression calls a user's aggregate function."""
+    if isinstance(node, PythonFunction):
+        return node.eval_type in AGGREGATE_EVAL_TYPES
+    if not isinstance(node, UnresolvedFunction) or node.is_operator:
+        return False
+    user = environment.user_function(node.name)
+    return isinstance(user, RegisteredFunction) and user.is_aggregate
 
 
 def python_call(function: PythonFunction, resolver: ExpressionResolver) -> Typed:
@@ -62,12 +82,12 @@ def _bound(function: PythonFunction, resolver: ExpressionResolver) -> tuple[Pyth
     names = tuple([a.name if isinstance(a, NamedArgument) else None for a in function.args])
     check_names(function.name, names, function.origin)
     typed = [resolver.resolve(v) for v in values]
-    if any(isinstance(part, LambdaVariable) for t in typed for part in walk(t.expression)):
+    if resolver.lambdas:
         raise analysis_error(
             "UNSUPPORTED_FEATURE.LAMBDA_FUNCTION_WITH_PYTHON_UDF", function.origin,
             funcName=f'"{function.name}({", ".join(t.text for t in typed)})"',
         )  # fmt: skip
-    shown = [t.name if n is None else rope(f"{n} => ", t.name) for t, n in zip(typed, names, strict=True)]
+    shown = [_shown(t) if n is None else rope(f"{n} => ", _shown(t)) for t, n in zip(typed, names, strict=True)]
     call = PythonCall(
         function.name,
         tuple([t.expression for t in typed]),
@@ -79,6 +99,14 @@ def _bound(function: PythonFunction, resolver: ExpressionResolver) -> tuple[Pyth
         names,
     )
     return call, called(function.name, shown)
+
+
+def _shown(argument: Typed) -> Name:
+    """An argument in a function's generated name, where casts stand in small letters."""
+    if isinstance(argument.expression, Attribute) or not any(isinstance(n, Cast) for n in walk(argument.expression)):
+        return argument.name
+    text = _CAST.sub(lambda found: found[0].lower(), argument.text)
+    return _CAST_TYPE.sub(lambda found: found[0].lower(), text)
 
 
 def check_names(function: str, names: tuple[str | None, ...], origin: QueryContext | None) -> None:

@@ -372,7 +372,9 @@ def _lateral_rows(node: logical.Join, mine: frozenset[int]) -> LogicalPlan | Non
     """Laterals that compute columns or generate rows from the left row alone need no second look at the left."""
     right = node.right
     if makes_rows_in_python(right):
-        # Spark keeps no left row that the function makes nothing of, not even in a left join.
+        if node.kind == "left" and any(not isinstance(c, Literal) for c in conjuncts(node.condition)):
+            return None
+        # Without a condition Spark keeps no left row that the function makes nothing of, not even in a left join.
         node = replace(node, kind="inner")
     if isinstance(right, logical.TableFunctionInPython) and makes_rows_in_python(right):
         call = _without_outer(right.call, mine)

@@ -117,7 +117,8 @@ def map_cogroups(
         ordered, groups = sorted_groups(frame, keys)
         batches.append(batch_of(ordered, (*keys, *inputs), context.time_zone))
         offsets.extend(key_and_value_offsets(len(keys), len(inputs)))
-        firsts = ordered.select([a.column for a in keys])[[start for start, _ in groups]].rows()
+        starts = [start for start, _ in groups]
+        firsts = ordered.select([a.column for a in keys])[starts].rows() if keys else [()]
         for key, group in zip(firsts, groups, strict=True):
             found.setdefault(key, [(0, 0), (0, 0)])[side] = group
 

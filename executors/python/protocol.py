@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from voltray.executors.python.worker_values import PICKLE_EXCEPTION
 from voltray.proto.failures import ErrorKind, SparkError, spark_error
 
 PINNED_VERSION = "4.1.1"
@@ -213,7 +214,9 @@ def read_results(source: BinaryIO, updates: list[bytes] | None = None) -> Genera
 
 
 def python_exception(traceback: str) -> SparkError:
-    """The user's traceback as Spark reports it."""
+    """The user's traceback as Spark reports it, or what Spark cannot read of the function's values."""
+    if traceback.startswith(PICKLE_EXCEPTION):
+        return spark_error("", ErrorKind.SPARK, message=traceback)
     return spark_error("PYTHON_EXCEPTION", ErrorKind.PYTHON, message=traceback, sqlstate="38000")
 
 

@@ -110,7 +110,7 @@ def worker_task(
 ) -> WorkerTask:
     """A task under the session's confs."""
     confs = {
-        "spark.sql.execution.pandas.convertToArrowArraySafely": "false",
+        "spark.sql.execution.pandas.convertToArrowArraySafely": "true",
         **dict(context.confs),
         "spark.sql.session.timeZone": context.time_zone,
         **dict(extra_confs),

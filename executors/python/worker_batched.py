@@ -23,8 +23,10 @@ from pyspark.sql.types import (
 
 if TYPE_CHECKING:
     from voltray.executors.python import worker_entry as entry
+    from voltray.executors.python.worker_values import check_readable
 else:  # beside this script, wherever that lies
     import worker_entry as entry
+    from worker_values import check_readable
 
 BATCHED = 100
 Columns = tuple[list[list[Any]], int]
@@ -57,6 +59,7 @@ def result_array(cells: list[Any], dtype: DataType) -> pa.Array:
         # A number beyond the type is told cell by cell.
         with contextlib.suppress(pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
             return pa.array(cells, entry.plain_arrow(dtype))
+    check_readable(cells)
     convert = entry.output_converter(dtype)
     return entry.cells_to_arrow([None if c is None else convert(c) for c in cells], dtype)
 
@@ -106,12 +109,17 @@ def _wrapped(
 
 def _called(function: Function, columns: list[list[Any]], rows: int) -> list[Any]:
     offsets, call, return_type = function
-    if offsets:
-        results = list(map(call, *[columns[o] for o in offsets]))
-    else:
-        results = [call() for _ in range(rows)]
-    if len(results) != rows:  # map takes it for its own end
-        raise PySparkRuntimeError(errorClass="STOP_ITERATION_OCCURRED", messageParameters={"exc": ""})
+    try:
+        if len(offsets) == 1:
+            results = [call(cell) for cell in columns[offsets[0]]]
+        elif offsets:
+            results = [call(*cells) for cells in zip(*[columns[o] for o in offsets], strict=True)]
+        else:
+            results = [call() for _ in range(rows)]
+    except StopIteration as error:
+        raise PySparkRuntimeError(
+            errorClass="STOP_ITERATION_OCCURRED", messageParameters={"exc": str(error)}
+        ) from error
     return list(map(return_type.toInternal, results)) if return_type.needConversion() else results
 
 

@@ -15,7 +15,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyspark
@@ -46,6 +46,11 @@ from pyspark.sql.types import (
     VariantVal,
     YearMonthIntervalType,
 )
+
+if TYPE_CHECKING:
+    from voltray.executors.python.worker_values import PICKLE_EXCEPTION, UnreadableResultError, check_readable
+else:  # beside this script, wherever that lies
+    from worker_values import PICKLE_EXCEPTION, UnreadableResultError, check_readable
 
 Converter = Callable[[Any], Any]
 BATCH_ROWS = 10_000
@@ -359,6 +364,7 @@ class ArrowRows:
         columns = [rows] if len(self.results) == 1 else [[row[i] for row in rows] for i in range(len(self.results))]
         arrays = []
         for column, dtype in zip(columns, self.results, strict=True):
+            check_readable(column)
             convert = output_converter(dtype)
             arrays.append(cells_to_arrow([None if c is None else convert(c) for c in column], dtype))
         return arrays
@@ -373,7 +379,9 @@ def worker_type(text: str) -> DataType:
 
 def report_exception(error: BaseException, outfile: Any, hide_traceback: bool | None = None) -> None:
     """Send the traceback: from the user's first frame on, all of it, or none, as the session's confs say."""
-    if hide_traceback or os.environ.get("SPARK_HIDE_TRACEBACK"):
+    if isinstance(error, UnreadableResultError):
+        shown = [f"{PICKLE_EXCEPTION}{error}"]
+    elif hide_traceback or os.environ.get("SPARK_HIDE_TRACEBACK"):
         shown = traceback.format_exception_only(type(error), error)
     elif not os.environ.get("SPARK_SIMPLIFIED_TRACEBACK"):
         shown = traceback.format_exception(type(error), error, error.__traceback__)

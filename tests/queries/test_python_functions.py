@@ -14,7 +14,7 @@ import pyspark.sql.functions as F
 import pytest
 from pyspark import cloudpickle
 from pyspark.errors import AnalysisException, PythonException
-from pyspark.errors.exceptions.connect import SparkException
+from pyspark.errors.exceptions.connect import PickleException, SparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 
 # Workers do not have this module.
@@ -237,3 +237,88 @@ def test_a_dead_worker_fails_its_query_alone(spark: SparkSession, function: Any,
 def test_too_much_memory_is_the_users_error(spark: SparkSession) -> None:
     with pytest.raises(PythonException, match="MemoryError"):
         spark.range(1).select(F.udf(lambda x: len(bytearray(20 << 30)), "long")("id")).collect()
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "named"),
+    [
+        (lambda: __import__("numpy").int64(3), "long", "numpy.dtype"),
+        (lambda: [__import__("numpy").float64(3)], "array<double>", "numpy.dtype"),
+        (lambda: Row(a=1), "string", "pyspark.sql.types._create_row"),
+        (lambda: datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC), "int", "datetime.timezone"),
+    ],
+)
+def test_values_that_spark_cannot_read_are_refused(
+    spark: SparkSession, value: Callable[[], Any], dtype: str, named: str
+) -> None:
+    with pytest.raises(PickleException, match=f"ClassDict \\(for {named}\\)"):
+        spark.range(1).select(F.udf(lambda _: value(), dtype)("id")).collect()
+
+
+def test_a_pandas_function_that_loses_digits_is_refused(spark: SparkSession) -> None:
+    @F.pandas_udf("long")  # type: ignore[call-overload]
+    def halves(v: pd.Series) -> pd.Series:
+        return v + 0.5
+
+    with pytest.raises(PythonException, match="convertToArrowArraySafely"):
+        spark.range(1).select(halves("id")).collect()
+
+
+def test_aggregates_of_users_in_having_order_by_and_filter(spark: SparkSession) -> None:
+    @F.pandas_udf("double")  # type: ignore[call-overload]
+    def middle(v: pd.Series) -> float:
+        return float(v.mean())
+
+    spark.udf.register("middle", middle)
+    grouped = "select id % 2 k from range(6) group by id % 2"
+    assert values(spark.sql(f"{grouped} having middle(id) > 2")) == [(1,)]
+    assert values(spark.sql(f"{grouped} order by middle(id) desc")) == [(1,), (0,)]
+    with pytest.raises(AnalysisException) as caught:
+        spark.sql("select middle(id) filter (where id > 1) from range(3)").collect()
+    assert caught.value.getMessageParameters() == {"prettyName": "`pythonudaf`", "syntax": "FILTER CLAUSE"}
+
+
+def test_grouping_by_a_function_and_selecting_it(spark: SparkSession) -> None:
+    spark.udf.register("plus_one", lambda x: x + 1, "long")
+    query = "select plus_one(id % 2), count(*) from range(6) group by plus_one(id % 2) having plus_one(count(*)) > 3"
+    assert sorted(values(spark.sql(query))) == [(1, 3), (2, 3)]
+    twice = F.udf(lambda x: x * 2, "long")
+    assert sorted(values(spark.range(2).groupBy(twice("id")).agg(twice("id") + F.count("*")))) == [(0, 1), (2, 3)]
+
+
+def test_functions_of_lambda_functions_results_and_of_casts(spark: SparkSession) -> None:
+    total = F.udf(lambda v: sum(v), "long")
+    frame = spark.range(1).select(total(F.transform(F.array("id", "id"), lambda x: x + 1)))
+    assert values(frame) == [(2,)]
+    with pytest.raises(AnalysisException, match="LAMBDA_FUNCTION_WITH_PYTHON_UDF"):
+        spark.range(1).select(F.transform(F.array("id"), lambda x: total(F.lit(1)))).collect()
+    shown = F.udf(lambda v: str(v), "string").asNondeterministic()
+    cast = spark.range(1).select(shown(F.col("id").cast("decimal(9,2)")))
+    assert cast.columns == ["<lambda>(cast(id as decimal(9,2)))"]
+
+
+def test_rows_of_values_hold_no_functions(spark: SparkSession) -> None:
+    spark.udf.register("plus_one", lambda x: x + 1, "long")
+    with pytest.raises(AnalysisException, match="CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE"):
+        spark.sql("select * from values (plus_one(1))").collect()
+
+
+def test_stop_iteration_is_the_users_error_with_the_users_frame(spark: SparkSession) -> None:
+    def stops(x: int) -> int:
+        raise StopIteration("enough")
+
+    with pytest.raises(PythonException, match=r"in stops(?s:.)*STOP_ITERATION_OCCURRED(?s:.)*enough"):
+        spark.range(1).select(F.udf(stops, "long")("id")).collect()
+
+
+def test_groups_need_names_and_pairs_need_no_keys(spark: SparkSession, rows: DataFrame) -> None:
+    twice = rows.select("id", "v", F.col("s").alias("v"))
+    with pytest.raises(AnalysisException) as caught:
+        twice.groupBy("id").applyInPandas(lambda part: part, "id long").collect()
+    assert caught.value.getMessageParameters() == {"name": "`v`", "referenceNames": "[`v`, `v`]"}
+
+    def sizes(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame([(len(left), len(right))])
+
+    pairs = rows.groupBy().cogroup(spark.range(2).groupBy())
+    assert values(pairs.applyInPandas(sizes, "a long, b long")) == [(5, 2)]

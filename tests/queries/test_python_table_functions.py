@@ -295,3 +295,16 @@ def test_refused_calls(spark: SparkSession, query: str, kind: type[Exception], c
     with pytest.raises(kind) as caught:
         prepared(spark).sql(f"select * from {query}").collect()
     assert caught.value.getCondition() == condition  # type: ignore[attr-defined]
+
+
+def test_rows_on_the_left_stay_where_a_condition_leaves_nothing(spark: SparkSession) -> None:
+    class Positive:
+        def eval(self, x: int) -> Iterator[tuple[int]]:
+            if x > 0:
+                yield (x,)
+
+    spark.udtf.register("positive", F.udtf(Positive, returnType="i bigint"))  # type: ignore[arg-type]
+    query = "select id, i from range(3) left join lateral positive(id)"
+    assert sorted(map(tuple, spark.sql(query).collect())) == [(1, 1), (2, 2)]
+    found = sorted(map(tuple, spark.sql(f"{query} on i > 1").collect()))
+    assert found == [(0, None), (1, None), (2, 2)]

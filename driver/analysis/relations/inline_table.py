@@ -17,7 +17,7 @@ from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAlias, UnresolvedSubquery
 from voltray.executors.functions.raising import may_raise
 from voltray.proto.coercion import wider_type
-from voltray.proto.expressions import Call, Expression, Literal, OuterReference, ScalarSubquery, walk
+from voltray.proto.expressions import Call, Expression, Literal, OuterReference, PythonCall, ScalarSubquery, walk
 from voltray.proto.failures import QueryContext, SparkError
 from voltray.proto.types import DataType, NullType, StringType
 
@@ -81,6 +81,8 @@ def _is_constant(typed: Typed) -> bool:
     for node in walk(expression):
         if isinstance(node, (OuterReference, ScalarSubquery)):
             return True  # of a query around it: what it is told by is not this table's affair
+        if isinstance(node, PythonCall):
+            return False
         if isinstance(node, Call) and (is_generator(node) or not _is_repeatable(node)):
             return False
     return not needed(expression)

@@ -90,7 +90,9 @@ def _conditional_join(
         typed = resolver.resolve(relation.condition)
         condition = join_condition(typed, analysis, relation.origin)
         _refuse_chance(typed, relation.origin)
-        check_python_condition(condition, kind, left.scope.attributes, right.scope.attributes, relation.origin)
+        check_python_condition(
+            condition, typed.text, kind, left.scope.attributes, right.scope.attributes, relation.origin
+        )
     left_plan, right_plan = left.plan, right.plan
     if condition is not None:
         left_plan, right_plan = _with_hidden(left, right, condition)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voltray.driver.analysis.errors import analysis_error
 from voltray.driver.analysis.python_functions import output_type
 from voltray.driver.analysis.scope import Resolved, leaf_scope
 from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import PythonFunction
+from voltray.driver.plan.identifiers import quote, quoted
 from voltray.driver.plan.logical import LogicalPlan
 from voltray.proto.expressions import Alias, Attribute, Expression, PythonCall, new_id, to_attribute
 from voltray.proto.failures import ErrorKind, spark_error
@@ -29,6 +31,17 @@ def _function(
         function.deterministic,
     )  # fmt: skip
     return call, tuple([Attribute(new_id(), f.name, f.dataType, f.nullable) for f in dtype.fields])
+
+
+def _refuse_ambiguous(child: Resolved, analysis: Analysis) -> None:
+    """Functions of groups get their columns by name."""
+    sensitive = analysis.environment.case_sensitive
+    seen: dict[str, Attribute] = {}
+    for attribute in child.scope.attributes:
+        first = seen.setdefault(attribute.name if sensitive else attribute.name.lower(), attribute)
+        if first is not attribute:
+            names = ", ".join([quoted((*a.qualifier, a.name)) for a in (first, attribute)])
+            raise analysis_error("AMBIGUOUS_REFERENCE", name=quote(first.name), referenceNames=f"[{names}]")
 
 
 def _keyed(
@@ -52,6 +65,7 @@ def resolve_map_in_python(relation: r.MapInPython, analysis: Analysis) -> Resolv
 def resolve_map_groups(relation: r.MapGroups, analysis: Analysis) -> Resolved:
     """``groupBy(...).applyInPandas`` and ``applyInArrow``."""
     child = analysis.relation(relation.child)
+    _refuse_ambiguous(child, analysis)
     plan, keys = _keyed(child, relation.keys, analysis)
     call, attributes = _function(relation.function, child, analysis)
     return leaf_scope(logical.MapGroupsInPython(plan, call, keys, child.scope.attributes, attributes))
@@ -60,6 +74,8 @@ def resolve_map_groups(relation: r.MapGroups, analysis: Analysis) -> Resolved:
 def resolve_map_cogroups(relation: r.MapCogroups, analysis: Analysis) -> Resolved:
     """``cogroup(...).applyInPandas`` and ``applyInArrow``."""
     left, right = analysis.relation(relation.left), analysis.relation(relation.right)
+    _refuse_ambiguous(left, analysis)
+    _refuse_ambiguous(right, analysis)
     if len(relation.left_keys) != len(relation.right_keys):
         sizes = f"{len(relation.left_keys)} != {len(relation.right_keys)}"
         message = f"requirement failed: Cogroup keys must have same size: {sizes}"

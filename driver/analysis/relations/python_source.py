@@ -61,7 +61,9 @@ def resolve_python_source(source: PythonDataSource, relation: r.DataSource, anal
     reply = asked(request, source.python_version, environment, "create", "instance")
     dtype = environment.parse_schema(reply.fact("schema")) if schema is None else schema
     if not isinstance(dtype, StructType):
-        raise analysis_error("INVALID_SCHEMA.NON_STRUCT_TYPE", inputSchema=f'"{reply.fact("schema")}"',
-                             dataType=f'"{dtype.simpleString().upper()}"')  # fmt: skip
+        given = reply.fact("schema").strip('"')
+        raise analysis_error(
+            "INVALID_SCHEMA.NON_STRUCT_TYPE", inputSchema=f'"{given}"', dataType=f'"{dtype.simpleString().upper()}"'
+        )
     attributes = tuple([Attribute(new_id(), f.name, f.dataType, f.nullable) for f in dtype.fields])
     return leaf_scope(logical.PythonSource(attributes, reply.parts[0], dtype, source.python_version))

@@ -163,7 +163,7 @@ def _said(traceback: str) -> str:
     """What pyspark's own check says; else the user's traceback."""
     last = traceback.strip().splitlines()[-1]
     error, found, text = last.partition(": ")
-    return text if found and error.startswith("pyspark.errors.") else traceback.strip()
+    return text.strip() if found and error.startswith("pyspark.errors.") else traceback.strip()
 
 
 def _argument(value: Expression, name: str | None, resolver: ExpressionResolver) -> AnalyzeArgument:
