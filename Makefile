@@ -6,10 +6,10 @@ BIN := .venv/bin
 SPARK := 4.1.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test lint types unit format docs lock clean
+.PHONY: help install run serve test lint types unit format docs lock compose-test clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The lock's packages are installed again when its text changed, the project itself when its packaging did.
 .venv/.locked: requirements.lock
@@ -59,6 +59,9 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 	@{ sed -n '/^#/p' requirements.lock; \
 	   build/lock/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; } > build/requirements.lock
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
+
+compose-test: install ## Build the images of docker-compose.yml, use its services, remove them; needs root and dockerd
+	@$(BIN)/python tests/deployment/compose.py
 
 clean: ## Remove what the targets made, the virtual environment too
 	@rm -rf .venv .editable build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -110,7 +110,8 @@ def test_executors_fit_their_workers(overlay: str) -> None:
     assert max(settings.executors, settings.max_executors) == group["maxReplicas"]
     assert settings.executor_cpus == int(start["num-cpus"])
     store, memory = int(start["object-store-memory"]), bytes_of(container["resources"]["limits"]["memory"])
-    assert store <= bytes_of(volume_at(group["template"], "/dev/shm")["emptyDir"]["sizeLimit"])
+    # Ray takes nine tenths of it at most.
+    assert store <= 0.9 * bytes_of(volume_at(group["template"], "/dev/shm")["emptyDir"]["sizeLimit"])
     # The rest is for Ray's own processes and Python workers.
     assert settings.executor_memory + store <= 0.9 * memory
     assert volume_at(group["template"], str(settings.spill_dir))
