@@ -220,3 +220,15 @@ def test_compose_names_settings_that_exist() -> None:
     for service in services.values():
         given = {name for name in service.get("environment", ()) if name.startswith("VOLTRAY_")}
         assert given <= known
+
+
+def test_the_hub_asks_for_the_service_and_for_secrets_that_are_made() -> None:
+    hub = yaml.safe_load((ROOT / "k8s/overlays/jupyterhub/values.yaml").read_text(encoding="utf-8"))["hub"]
+    [service] = [s["metadata"] for s in of_kind("jupyterhub", "Service").values() if s["metadata"]["name"] == "voltray"]
+    assert hub["extraEnv"]["VOLTRAY_HUB_ADDRESS"] == f"{service['name']}.{service['namespace']}.svc:15002"
+    volumes = {volume["name"]: volume["secret"]["secretName"] for volume in hub["extraVolumes"]}
+    mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in hub["extraVolumeMounts"]}
+    for name in ("VOLTRAY_HUB_TOKEN_FILE", "VOLTRAY_HUB_AUTHORITY"):
+        path = PurePosixPath(hub["extraEnv"][name])
+        assert f"--from-file={path.name}=" in documented_secrets()[mounts[str(path.parent)]]
+    compile(hub["extraConfig"]["voltray"], "values.yaml", "exec")
