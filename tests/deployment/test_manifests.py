@@ -27,6 +27,7 @@ from manifests import (
 )
 
 from voltray.driver.connect.security.policy import parse_policy
+from voltray.driver.jupyterhub import SparkRemote
 from voltray.driver.scheduler.limits import parse_limits
 from voltray.driver.settings import DEFINITIONS, load_settings
 
@@ -231,4 +232,5 @@ def test_the_hub_asks_for_the_service_and_for_secrets_that_are_made() -> None:
     for name in ("VOLTRAY_HUB_TOKEN_FILE", "VOLTRAY_HUB_AUTHORITY"):
         path = PurePosixPath(hub["extraEnv"][name])
         assert f"--from-file={path.name}=" in documented_secrets()[mounts[str(path.parent)]]
-    compile(hub["extraConfig"]["voltray"], "values.yaml", "exec")
+    assert "c.Spawner.pre_spawn_hook = SparkRemote.from_environment()" in hub["extraConfig"]["voltray"]
+    assert SparkRemote.from_environment(hub["extraEnv"]).authority == Path(hub["extraEnv"]["VOLTRAY_HUB_AUTHORITY"])
