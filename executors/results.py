@@ -126,6 +126,8 @@ def _exact_map(array: pa.Array, dtype: MapType, time_zone: str) -> pa.Array:
     keys = exact_array(array.keys.slice(start, end - start), dtype.keyType, time_zone)
     items = exact_array(array.items.slice(start, end - start), dtype.valueType, time_zone)
     target = arrow_type(dtype, time_zone)
+    if not len(keys):  # of no type, perhaps, as those of map() are
+        keys, items = pa.array([], target.key_type), pa.array([], target.item_type)
     return pa.MapArray.from_arrays(offsets, keys, items, type=target, mask=_mask(array))
 
 

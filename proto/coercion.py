@@ -302,6 +302,17 @@ def wider_type(left: DataType, right: DataType, ansi: bool = True) -> DataType |
     return common
 
 
+def wider_types_without_strings(types: Iterable[DataType], ansi: bool = True) -> DataType | None:
+    """The common type of types none of which becomes a string or stops being one (``greatest``, ``least``)."""
+    result: DataType = NULL
+    for dtype in types:
+        common = tightest_common_type(result, dtype, ansi) or _wider_with_decimal(result, dtype)
+        if common is None:
+            return None
+        result = common
+    return result
+
+
 def wider_types(types: Iterable[DataType], ansi: bool = True) -> DataType | None:
     """The common type of any number of branches."""
     ordered = list(types)

@@ -57,8 +57,8 @@ __all__ = [
     "IntegerType", "IntegralType", "LongType", "MapType", "NullType", "NumericType", "ShortType", "StringType",
     "StructField", "StructType", "TimeType", "TimestampNTZType", "TimestampType", "UserDefinedType",
     "VarcharType", "VariantType", "YearMonthIntervalType",
-    "arrow_schema", "arrow_type", "carrier", "client_arrow_schema", "same_type", "struct_carrier_names",
-    "type_name", "with_nullability",
+    "arrow_schema", "arrow_type", "carrier", "client_arrow_schema", "equal_structures", "same_type",
+    "struct_carrier_names", "type_name", "with_nullability",
 ]  # fmt: skip
 
 BOOLEAN, BINARY, STRING, NULL = BooleanType(), BinaryType(), StringType(), NullType()
@@ -278,6 +278,21 @@ def with_nullability(dtype: DataType, nullable: bool) -> DataType:
             nested = [(f.name, with_nullability(f.dataType, nullable), f.metadata) for f in dtype.fields]
             return StructType([StructField(name, kind, nullable, metadata) for name, kind, metadata in nested])
     return dtype
+
+
+def equal_structures(left: DataType, right: DataType) -> bool:
+    """Whether two types are equal but for the names and nullability of their parts."""
+    match left, right:
+        case (ArrayType(), ArrayType()):
+            return equal_structures(left.elementType, right.elementType)
+        case (MapType(), MapType()):
+            sides = ((left.keyType, right.keyType), (left.valueType, right.valueType))
+            return all(equal_structures(a, b) for a, b in sides)
+        case (StructType(), StructType()):
+            return len(left.fields) == len(right.fields) and all(
+                equal_structures(a.dataType, b.dataType) for a, b in zip(left.fields, right.fields, strict=True)
+            )
+    return same_type(left, right)
 
 
 def same_type(left: DataType, right: DataType) -> bool:

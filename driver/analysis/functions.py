@@ -20,7 +20,7 @@ from voltray.driver.plan.expressions import UnresolvedFunction, UnresolvedLambda
 from voltray.driver.plan.identifiers import quoted
 from voltray.driver.plan.routines import SqlFunction
 from voltray.executors.functions.registry import Accept, Function, FunctionKind, Parameter
-from voltray.proto.coercion import exact_decimal_result, implicit_cast, wider_types
+from voltray.proto.coercion import exact_decimal_result, implicit_cast, wider_types, wider_types_without_strings
 from voltray.proto.expressions import (
     AggregateCall,
     Attribute,
@@ -298,16 +298,22 @@ def _shown_classes(accepts: Accept) -> str:
     return '"' + accepts.classes[0].__name__.removesuffix("Type").upper() + '"'
 
 
+_KEEPING_STRINGS = frozenset({"greatest", "least"})
+
+
 def _unify(resolution: FunctionResolution, args: list[Expression], positions: list[int], ansi: bool) -> None:
     types = [dtype_of(args[p]) for p in positions]
     common = types[0]
     if any(not same_type(t, common) for t in types[1:]):
-        found = wider_types(types, ansi)
+        widened = wider_types_without_strings if resolution.name in _KEEPING_STRINGS else wider_types
+        found = widened(types, ansi)
         if found is None:
             raise resolution.mismatch(
                 "DATA_DIFF_TYPES",
                 functionName=f"`{diff_name(resolution.called_as)}`",
-                dataType="(" + " or ".join(type_name(t) for t in types) + ")",
+                dataType="(" + " or ".join(type_name(t) for t in types) + ")"
+                if resolution.name not in _KEEPING_STRINGS
+                else "[" + ", ".join(type_name(t) for t in types) + "]",
             )
         common = found
     else:

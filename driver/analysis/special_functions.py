@@ -40,6 +40,7 @@ from voltray.proto.types import (
     DataType,
     DateType,
     DecimalType,
+    MapType,
     StringType,
     TimestampNTZType,
     TimestampType,
@@ -218,8 +219,28 @@ def _to_char(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Ty
         if name is not None:
             return _entry(name, replace(expression, name=(name,), args=expression.args[:1]), resolver)
         if str(form.expression.value).lower() == "utf-8":
-            return _entry("decode", replace(expression, name=("decode",)), resolver)
+            typed = _entry("decode", replace(expression, name=("decode",)), resolver)
+            return Typed(typed.expression, called(expression.name[-1].lower(), [value.name, form.name]))
     return _entry("to_char", expression, resolver)
+
+
+def _from_json(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+    """What is read as a map goes by the name that Spark gives a map's entries."""
+    typed = _entry("from_json", expression, resolver)
+    return Typed(typed.expression, "entries") if isinstance(typed.dtype, MapType) else typed
+
+
+def _timestamp(name: str) -> Special:
+    """A function whose type is what ``spark.sql.timestampType`` says."""
+
+    def resolved(expression: UnresolvedFunction, resolver: ExpressionResolver) -> Typed:
+        zoned = name == "make_timestamp" and len(expression.args) == 7
+        if zoned or resolver.environment.conf("spark.sql.timestampType").upper() != "TIMESTAMP_NTZ":
+            return _entry(name, expression, resolver)
+        typed = _entry(f"{name}_ntz", replace(expression, name=(f"{name}_ntz",)), resolver)
+        return Typed(typed.expression, called(name, [resolver.resolve(a).name for a in expression.args]))
+
+    return resolved
 
 
 def _as(name: str) -> Special:
@@ -235,6 +256,9 @@ SPECIALS: dict[str, Special] = {
     "count": _count,
     "nth_value": _nth_value,
     "mode": _mode,
+    "from_json": _from_json,
+    "to_timestamp": _timestamp("to_timestamp"),
+    "make_timestamp": _timestamp("make_timestamp"),
     "to_char": _to_char,
     "to_varchar": _to_char,
     "distributed_sequence_id": distributed_sequence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,10 @@ from voltray.driver.sql.schema import parse_schema
 from voltray.driver.sql.syntax_errors import syntax_error_at
 from voltray.proto.expressions import Expression, Literal
 from voltray.proto.failures import QueryContext, SparkError, spark_error
-from voltray.proto.types import BINARY, STRING
+from voltray.proto.types import BINARY, STRING, TIMESTAMP, TIMESTAMP_NTZ
+
+_ZONE = re.compile(r":\d[\d.]*\s*([A-Za-z]|[+-]\d)")
+"""A time with a zone behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class SqlText:
         """``DATE '...'`` and its kin; ``X'...'`` for binary."""
         literal: Any = Literal(value.name, STRING)
         dtype = parse_schema(type_name)
+        if dtype == TIMESTAMP_NTZ and type_name.upper() == "TIMESTAMP" and _ZONE.search(value.name):
+            dtype = TIMESTAMP  # a literal that names its zone keeps it, whatever TIMESTAMP means
         if dtype == BINARY:
             return Literal(bytes.fromhex(value.name), BINARY)
         return UnresolvedCast(literal, dtype, "literal", self.origin(node))

@@ -284,7 +284,7 @@ def _call_named(name: tuple[str, ...], node: exp.Anonymous, text: SqlText) -> Ex
             parameter="`unit`", invalidValue=f"'{args[0].name}'",
         )  # fmt: skip
     if timed and _is_unit(args[0]):
-        name, args = (_UNIT_FUNCTIONS[name[0].lower()],), [exp.Literal.string(args[0].name.upper()), *args[1:]]
+        name, args = (_UNIT_FUNCTIONS[name[0].lower()],), [exp.Literal.string(args[0].name), *args[1:]]
     converted = tuple([_argument(a, text) for a in args])
     return u.UnresolvedFunction(name, converted, distinct=distinct, origin=text.origin(node))
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GrammarOptions:
-    """``spark.sql.ansi.doubleQuotedIdentifiers`` and ``spark.sql.ansi.enforceReservedKeywords``, and
-    ``spark.sql.legacy.consecutiveStringLiterals.enabled``."""
+    """``spark.sql.ansi.doubleQuotedIdentifiers``, ``spark.sql.ansi.enforceReservedKeywords``,
+    ``spark.sql.legacy.consecutiveStringLiterals.enabled`` and whether TIMESTAMP is TIMESTAMP_NTZ."""
 
     double_quoted_identifiers: bool = False
     reserved_keywords: bool = False
     consecutive_strings: bool = False
+    plain_timestamps: bool = False
 
 
 # Text is parsed far below the session that it came from (views, expressions, bodies of functions), so the
@@ -37,6 +38,7 @@ def parsing_for(conf: Callable[[str], str]) -> Iterator[None]:
     options = GrammarOptions(
         on("spark.sql.ansi.doubleQuotedIdentifiers"), on("spark.sql.ansi.enforceReservedKeywords"),
         on("spark.sql.legacy.consecutiveStringLiterals.enabled"),
+        conf("spark.sql.timestampType").upper() == "TIMESTAMP_NTZ",
     )  # fmt: skip
     token = _CURRENT.set(options)
     try:

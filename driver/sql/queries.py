@@ -196,6 +196,10 @@ def _from_item(node: exp.Expression, text: SqlText) -> r.Relation:
 UNNAMED = "__auto_generated_subquery_name"
 _WHOLE_QUERIES = (exp.Select, exp.SetOperation, exp.Values, Pipe)
 _SIDES = {"": "inner", "LEFT": "left", "RIGHT": "right", "FULL": "full"}
+_LATERAL_REFUSED = {
+    "right": "RIGHT OUTER", "full": "FULL OUTER", "left_semi": "LEFT SEMI", "left_anti": "LEFT ANTI",
+}  # fmt: skip
+"""Joins whose other side cannot refer to the left one, as Spark names them."""
 
 
 def _join(node: exp.Join, left: r.Relation, text: SqlText) -> r.Relation:
@@ -213,6 +217,11 @@ def _join(node: exp.Join, left: r.Relation, text: SqlText) -> r.Relation:
     using = tuple([i.name for i in node.args.get("using") or []])
     if natural and kind == "CROSS":
         raise spark_error("INCOMPATIBLE_JOIN_TYPES", ErrorKind.PARSE, joinType1="NATURAL", joinType2="CROSS")
+    if lateral and name not in ("inner", "cross", "left"):
+        joined = _LATERAL_REFUSED[name]
+        place = text.origin(node)
+        contexts = () if place is None else (place,)
+        raise spark_error("INVALID_LATERAL_JOIN_TYPE", ErrorKind.PARSE, contexts=contexts, joinType=joined)
     if lateral and natural:
         raise spark_error("INCOMPATIBLE_JOIN_TYPES", ErrorKind.PARSE, joinType1="LATERAL", joinType2="NATURAL")
     if lateral and using:

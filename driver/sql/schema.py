@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from pyspark.sql.types import _parse_datatype_json_value
 
+from voltray.driver.sql.options import current_options
 from voltray.proto import types as t
 from voltray.proto.collations import string_type
 from voltray.proto.failures import ErrorKind, QueryContext, SparkError, spark_error
@@ -54,7 +55,7 @@ def parse_schema(text: str) -> t.DataType:
     stripped = text.strip()
     if stripped.startswith(("{", '"')):
         return _from_json(stripped)
-    return _from_ddl(text)
+    return _from_ddl(text, current_options().plain_timestamps)
 
 
 def parse_type(text: str) -> t.DataType:
@@ -83,7 +84,7 @@ def _from_json(text: str) -> t.DataType:
 
 
 @lru_cache(maxsize=2048)
-def _from_ddl(text: str) -> t.DataType:
+def _from_ddl(text: str, plain_timestamps: bool) -> t.DataType:
     """One type where the whole text is one, else a column list (Spark's order in ``parseTypeWithFallback``)."""
     try:
         parser = _Parser(text)
@@ -204,6 +205,8 @@ class _Parser:
         start = self.position
         word = self.name().lower()
         plain = _PLAIN.get(word)
+        if word == "timestamp" and current_options().plain_timestamps:
+            plain = t.TIMESTAMP_NTZ
         if plain is not None:
             if self.peek() == "(":
                 self._refuse_length(word)

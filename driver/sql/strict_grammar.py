@@ -76,7 +76,11 @@ class StrictGrammar(SparkParser):
         if isinstance(last, exp.Select) and self._curr and self._curr.token_type in _SET_OPERATORS:
             if any(last.args.get(clause) is not None for clause in _BEHIND_SET_OPERATORS):
                 self._refuse()
-        return super().parse_set_operation(this, *args, **options)
+        start = self._curr
+        found = super().parse_set_operation(this, *args, **options)
+        if isinstance(found, exp.SetOperation) and found.args.get("by_name"):
+            self._refuse(next(t for t in self._tokens if t.start > start.start and t.text.upper() in ("BY", "NAME")))
+        return found
 
     def _parse_offset(self, this: Any = None) -> Any:
         found = super()._parse_offset(this)

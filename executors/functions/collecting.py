@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from voltray.executors.functions.aggregate_entries import aggregate, argument_type, one_buffer
+from voltray.executors.functions.argument_checks import checked, constant_value
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.registry import (
     ANY,
@@ -157,6 +158,25 @@ def _top_display(names: tuple[str, ...]) -> str:
     return f"approx_top_k({', '.join((*names, *defaults[len(names) :]))})"
 
 
+_MOST_TRACKED = 1_000_000
+
+
+def _check_top(resolution: Any, call: Any) -> None:
+    for name, argument in zip(("k", "maxItemsTracked"), call.args[1:], strict=True):
+        value = constant_value(argument)
+        if value is None:
+            raise resolution.error("APPROX_TOP_K_NULL_ARG", argName=f"`{name}`")
+        if value <= 0:
+            raise resolution.error("APPROX_TOP_K_NON_POSITIVE_ARG", argName=f"`{name}`", argValue=value)
+    wanted, tracked = (constant_value(argument) for argument in call.args[1:])
+    if tracked > _MOST_TRACKED:
+        raise resolution.error(
+            "APPROX_TOP_K_MAX_ITEMS_TRACKED_EXCEEDS_LIMIT", maxItemsTracked=tracked, limit=_MOST_TRACKED
+        )
+    if tracked < wanted:
+        raise resolution.error("APPROX_TOP_K_MAX_ITEMS_TRACKED_LESS_THAN_K", maxItemsTracked=tracked, k=wanted)
+
+
 _WHOLE = Accept((IntegerType,), (INTEGER,), '"INT"', foldable=True)
 _ONE = parameters(("expr", ANY))
 _ESTIMATE = Signature(
@@ -195,7 +215,6 @@ FUNCTIONS: tuple[Function, ...] = (
                 Parameter("maxItemsTracked", _WHOLE, Literal(10000, INTEGER)),
             )
         ),
-        _top_type, body=_top_values, nullable=never_nullable,
-        display=_top_display,
+        _top_type, body=_top_values, nullable=never_nullable, display=_top_display, resolve=checked(_check_top),
     ),
 )  # fmt: skip

@@ -92,7 +92,7 @@ def _resolve_from_csv(resolution: Any) -> Expression:
         raise resolution.error("INVALID_SCHEMA.NON_STRUCT_TYPE", inputSchema=f'"{resolution.names[1]}"',
                                dataType=type_name(dtype))  # fmt: skip
     mode = dict(options).get("mode", "PERMISSIVE").upper()
-    if mode not in ("PERMISSIVE", "FAILFAST"):
+    if mode == "DROPMALFORMED":
         raise resolution.error("PARSE_MODE_UNSUPPORTED", funcName="`from_csv`", mode=mode)
     return resolution.call((text,), nullable_type(dtype), nullable_of(text), (("pairs", options),))  # type: ignore[no-any-return]
 
@@ -124,7 +124,8 @@ def _to_csv(evaluation: Evaluation, value: pl.Expr) -> pl.Expr:
 def _resolve_to_csv(resolution: Any) -> Expression:
     kind = dtype_of(resolution.args[0])
     if not isinstance(kind, StructType):
-        raise resolution.unexpected(0, '"STRUCT"')
+        shown = type_name(kind)
+        raise resolution.mismatch("UNSUPPORTED_INPUT_TYPE", functionName="`to_csv`", dataType=shown)
     return resolution.call(resolution.args[:1], STRING, True, (("pairs", options_of(resolution, 1)),))  # type: ignore[no-any-return]
 
 

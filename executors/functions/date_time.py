@@ -400,7 +400,10 @@ _FIELDS_OF_TIMES = tuple(
 FUNCTIONS: tuple[Function, ...] = (
     Function(("current_timestamp", "now"), Signature(), TIMESTAMP, _now, nullable=never_nullable),
     Function(("localtimestamp",), Signature(), TIMESTAMP_NTZ, _local_now, nullable=never_nullable),
-    Function(("current_date", "curdate"), Signature(), DATE, _today, nullable=never_nullable),
+    Function(
+        ("current_date", "curdate"), Signature(), DATE, _today, nullable=never_nullable,
+        display=lambda names: "current_date()",
+    ),
     Function(("current_timezone",), Signature(), STRING, _session_zone, nullable=never_nullable),
     *_FIELDS_OF_DATES,
     *_FIELDS_OF_TIMES,

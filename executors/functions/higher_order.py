@@ -234,6 +234,10 @@ def _array_variables(args: tuple[Expression, ...], position: int) -> Types:
     return ((element_type(args), contains_null(args[0])), (INTEGER, False))
 
 
+def _element_variable(args: tuple[Expression, ...], position: int) -> Types:
+    return _array_variables(args, position)[:1]
+
+
 def _aggregate_variables(args: tuple[Expression, ...], position: int) -> Types:
     state = (dtype_of(args[1]), True)
     return (state,) if position == 3 else (state, (element_type(args), contains_null(args[0])))
@@ -352,8 +356,9 @@ def _first_nullable(args: tuple[Expression, ...]) -> bool:
 
 
 def _of_array(name: str, result: Any, kernel: Any, nullable: Any, resolve: Any = None) -> Function:
+    variables = _array_variables if name in ("transform", "filter") else _element_variable
     return Function(
-        (name,), _WITH_ARRAY, result, lazy_body=_elements(kernel), nullable=nullable, lambda_types=_array_variables,
+        (name,), _WITH_ARRAY, result, lazy_body=_elements(kernel), nullable=nullable, lambda_types=variables,
         resolve=resolve,
     )  # fmt: skip
 

@@ -114,7 +114,7 @@ def _resolve_from_json(resolution: Any) -> Expression:
     if not isinstance(dtype, StructType | ArrayType | MapType | VariantType):
         raise resolution.mismatch("INVALID_JSON_SCHEMA", schema=type_name(dtype))
     mode = dict(options).get("mode", "PERMISSIVE").upper()
-    if mode not in ("PERMISSIVE", "FAILFAST"):
+    if mode == "DROPMALFORMED":
         raise resolution.error("PARSE_MODE_UNSUPPORTED", funcName="`from_json`", mode=mode)
     return resolution.call((text,), nullable_type(dtype), True, (("pairs", options),))  # type: ignore[no-any-return]
 

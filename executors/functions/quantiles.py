@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -153,8 +154,14 @@ def _approximate_type(args: tuple[Expression, ...]) -> DataType:
     return ArrayType(element, containsNull=False) if isinstance(dtype_of(args[1]), ArrayType) else element
 
 
-def _within_type(args: tuple[Expression, ...]) -> DataType:
-    return DOUBLE
+def _resolve_within(resolution: Any) -> Expression:
+    """The type follows WITHIN GROUP's key: intervals stay intervals; an array of percentages gives an array."""
+    call: Expression = resolution.finish()
+    _UNIT_WITHIN(resolution, call)
+    assert isinstance(call, AggregateCall)
+    element = _exact_type(dtype_of(call.order_by[0]))
+    many = isinstance(dtype_of(call.args[0]), ArrayType)
+    return replace(call, dtype=ArrayType(element, containsNull=False) if many else element)
 
 
 def _with_default(name: str, default: str) -> Any:
@@ -190,8 +197,8 @@ FUNCTIONS: tuple[Function, ...] = (
         resolve=checked(_UNIT),
     ),
     aggregate("median", parameters(("expr", _MEASURE)), lambda args: _exact_type(dtype_of(args[0])), body=_median),
-    aggregate("percentile_cont", _WITHIN, _within_type, body=_continuous, resolve=checked(_UNIT_WITHIN)),
-    aggregate("percentile_disc", _WITHIN, _within_type, body=_discrete, resolve=checked(_UNIT_WITHIN)),
+    aggregate("percentile_cont", _WITHIN, DOUBLE, body=_continuous, resolve=_resolve_within),
+    aggregate("percentile_disc", _WITHIN, DOUBLE, body=_discrete, resolve=_resolve_within),
     *[
         aggregate(
             name,

@@ -16,7 +16,6 @@ from voltray.executors.functions.registry import (
     Function,
     Parameter,
     Signature,
-    accepts_type,
     any_argument_nullable,
     never_nullable,
 )  # fmt: skip
@@ -169,8 +168,9 @@ def _partition(evaluation: Evaluation) -> pl.Expr:
     return pl.lit(evaluation.context.partition_id, pl.Int32)
 
 
-_SEED = Accept((IntegerType, LongType), (INTEGER, LONG), '("INT" or "BIGINT")', foldable=True)
+_SEED = Accept((IntegerType, LongType), (INTEGER, LONG), '("INT" or "BIGINT")', foldable=True, strict=True)
 _ONE_SEED = Signature((Parameter("seed", _SEED, optional=True),))
+_LENGTH = Accept((IntegralType,), (INTEGER,), '"INTEGER"', foldable=True)
 _NUMBER = Accept((NumericType,), (), '"NUMERIC"')
 
 
@@ -193,7 +193,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         ("randstr",),
-        Signature((Parameter("length", accepts_type(INTEGER)), Parameter("seed", _SEED, optional=True))),
+        Signature((Parameter("length", _LENGTH), Parameter("seed", _SEED, optional=True))),
         STRING, _randstr, deterministic=False, foldable=False, options=_options(1), nullable=never_nullable,
     ),
     Function(

@@ -133,11 +133,17 @@ def _floating_rounder(places: int, rounding: str) -> Any:
     return run
 
 
+_MOST_PLACES = 308
+"""Doubles have no digits to round behind these."""
+
+
 def round_doubles(column: pl.Series, places: int, rounding: str) -> pl.Series:
     """Doubles rounded on the digits that Java prints; only values near a tie take the slow exact way."""
     missing = column.is_null()
     numbers = column.fill_null(0.0).to_numpy()
-    power = 10.0 ** abs(places)
+    if places > _MOST_PLACES:
+        return column
+    power = 10.0 ** min(abs(places), 308)
     with np.errstate(all="ignore"):
         scaled = numbers * power if places >= 0 else numbers / power
         nearest = np.rint(scaled)
@@ -218,6 +224,11 @@ def _resolve_whole(resolution: Any) -> Expression:
         if not isinstance(dtype, NumericType):
             return resolution.call((resolution.coerce(0, DOUBLE, '("DECIMAL" or "DOUBLE" or "BIGINT")'),))  # type: ignore[no-any-return]
         return resolution.call((resolution.cast(value, target),))  # type: ignore[no-any-return]
+    scale = resolution.args[1]
+    if isinstance(scale, Literal) and not isinstance(scale.dtype, IntegralType):
+        raise resolution.error(
+            "NON_FOLDABLE_ARGUMENT", funcName=f"`{resolution.called_as}`", paramName="`scale`", paramType='"INT"'
+        )
     decimal = dtype if isinstance(dtype, DecimalType) else decimal_holding(dtype) or DecimalType(38, 18)
     value = resolution.cast(value, decimal) if decimal is not dtype else value
     return resolution.call((value, resolution.coerce(1, INTEGER)))  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 import struct
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from voltray.executors.functions.aggregate_entries import aggregate
-from voltray.executors.functions.argument_checks import constant_value
+from voltray.executors.functions.argument_checks import checked, constant_value, in_range
 from voltray.executors.functions.evaluation import Evaluation
 from voltray.executors.functions.hash_columns import MURMUR3, fold
 from voltray.executors.functions.registry import (
@@ -245,6 +246,9 @@ _BINNED = Accept(
 _COUNTED = Accept((IntegralType, StringType, BinaryType), (), '("INTEGRAL" or "STRING" or "BINARY")')
 _ERROR = Accept((DoubleType, FloatType), (DOUBLE,), '"DOUBLE"', foldable=True)
 _SEED = Accept((IntegerType, LongType), (LONG,), '"INT"', foldable=True)
+_LEAST = math.ulp(0.0)
+_EPSILON = in_range("eps", 1, _LEAST, sys.float_info.max, "(0.0, 1.7976931348623157E308]")
+_CONFIDENCE = in_range("confidence", 2, _LEAST, 1.0 - 2.0**-53, "(0.0, 1.0]")
 _SKETCH = Signature(
     (
         Parameter("column", _COUNTED),
@@ -266,7 +270,10 @@ FUNCTIONS: tuple[Function, ...] = (
         "bitmap_and_agg", parameters(("child", _BYTES)), BINARY, body=_bitmap(_intersection, BINARY),
         nullable=never_nullable,
     ),
-    aggregate("count_min_sketch", _SKETCH, BINARY, body=_count_min_sketch, nullable=never_nullable),
+    aggregate(
+        "count_min_sketch", _SKETCH, BINARY, body=_count_min_sketch, nullable=never_nullable,
+        resolve=checked(_EPSILON, _CONFIDENCE),
+    ),
     aggregate(
         "histogram_numeric",
         Signature(

@@ -207,7 +207,7 @@ def _resolve_from_xml(resolution: Any) -> Expression:
         shown = {"inputSchema": f'"{resolution.names[1]}"', "dataType": f'"{sql_type(dtype)}"'}
         raise resolution.error("INVALID_SCHEMA.NON_STRUCT_TYPE", **shown)
     mode = dict(options).get("mode", "PERMISSIVE").upper()
-    if mode not in ("PERMISSIVE", "FAILFAST"):
+    if mode == "DROPMALFORMED":
         raise resolution.error("PARSE_MODE_UNSUPPORTED", funcName="`from_xml`", mode=mode)
     return resolution.call((text,), nullable_type(dtype), True, (("pairs", options),))  # type: ignore[no-any-return]
 

@@ -15,7 +15,7 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.session import SparkSession
 
-RECORDED = ("programs.jsonl", "refusals.jsonl")
+RECORDED = ("answers.jsonl", "programs.jsonl", "refusals.jsonl")
 
 
 @pytest.fixture

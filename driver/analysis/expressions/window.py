@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voltray.driver.analysis.casts import cast_to
+from voltray.driver.analysis.constants import constant_value
 from voltray.driver.analysis.errors import analysis_error, mismatch, shown_type
 from voltray.driver.analysis.expressions.window_checks import (
     check_aggregate_frame,
@@ -33,7 +34,7 @@ from voltray.proto.expressions import (
     dtype_of,
 )  # fmt: skip
 from voltray.proto.failures import QueryContext
-from voltray.proto.types import INTEGER, DataType, DateType, IntegralType, NumericType, same_type
+from voltray.proto.types import INTEGER, DataType, DateType, IntegralType, NumericType, StringType, same_type
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import ExpressionResolver
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _UP_TO_NOW = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"})
 _OFFSETS = frozenset({"lag", "lead"})
 _NOW_TEXT = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+_RANGE_NOW_TEXT = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 _WHOLE_TEXT = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
 
 
@@ -113,13 +115,13 @@ def _frame(
     call: Expression, expression: UnresolvedWindow, keys: tuple[SortOrder, ...], resolver: ExpressionResolver
 ) -> tuple[WindowFrame, Name]:
     if isinstance(call, Call) and call.name in _UP_TO_NOW:
-        return WindowFrame(FrameKind.ROWS, None, 0), _NOW_TEXT
+        text = _NOW_TEXT if call.name != "cume_dist" else _RANGE_NOW_TEXT
+        return WindowFrame(FrameKind.ROWS, None, 0), text
     if isinstance(call, Call) and call.name in _OFFSETS:
         return _offset_frame(call)
     if expression.frame is None:
         if keys:
-            text = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-            return WindowFrame(FrameKind.RANGE, None, 0), text
+            return WindowFrame(FrameKind.RANGE, None, 0), _RANGE_NOW_TEXT
         return WindowFrame(FrameKind.ROWS, None, None), _WHOLE_TEXT
     return _written_frame(expression.frame, keys, resolver, expression.origin)
 
@@ -207,6 +209,8 @@ def _range_bound(typed: Typed, keys: tuple[SortOrder, ...], resolver: Expression
             if isinstance(value, int) and not isinstance(target, IntegralType):
                 return cast_to(Literal(value, INTEGER), target, ansi)
             return cast_to(typed.expression, target, ansi)
+    if isinstance(key, NumericType) and isinstance(typed.dtype, StringType):
+        return Literal(constant_value(cast_to(typed.expression, key, ansi), resolver.environment), key)
     return typed.expression
 
 

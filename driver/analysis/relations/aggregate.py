@@ -25,7 +25,7 @@ from voltray.driver.analysis.select_list import Generated, Item, select_items
 from voltray.driver.analysis.time_windows import naming_windows
 from voltray.driver.plan import relations as r
 from voltray.driver.plan.expressions import UnresolvedAttribute, UnresolvedStar
-from voltray.proto.expressions import Alias, Attribute, Expression, Literal
+from voltray.proto.expressions import AggregateCall, Alias, Attribute, Expression, Literal, children_of
 from voltray.proto.types import IntegerType
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def aggregated(relation: r.Aggregate, child: Resolved, analysis: Analysis) -> Re
     if relation.group_kind == "all":
         named = child.scope.find(("all",), analysis.environment.case_sensitive)[0]
         groups = [resolver.resolve(UnresolvedAttribute(("all",)))] if named else _all_groups(items)
+        if not groups and any(_bare_columns(item) for item in items):
+            raise analysis_error("UNRESOLVED_ALL_IN_GROUP_BY", relation.origin)
         return aggregate_select(child, groups, items, lateral, analysis, relation.origin)
     written = [_group(g, items, relation, resolver) for g in relation.groups]
     groups = [g for found in written for g in found]
@@ -101,6 +103,13 @@ def _item_group(item: Item) -> Typed:
     return Typed(item, item.name, item.name)
 
 
+def _bare_columns(item: Expression | Generated) -> bool:
+    """Whether columns stand in an item outside of its aggregate functions."""
+    if isinstance(item, (Generated, AggregateCall)):
+        return False
+    return isinstance(item, Attribute) or any(_bare_columns(child) for child in children_of(item))
+
+
 def _all_groups(items: Sequence[Item]) -> list[Typed]:
     return [_item_group(i) for i in items if not has_aggregate(i)]
 
@@ -122,6 +131,7 @@ def _multiple(
     for group in groups:
         check_group(group, group.expression)
     plan, available, frame = grouped(child, groups, items, analysis)
+    frame.plain = False  # GROUPING SETS (()) groups, if by nothing
     available = plan.output
     sets = grouping_sets(relation.group_kind, _keys_of(groups, frame), _given_keys(given, frame))
     plan = expanded(plan, available, frame, sets)

@@ -18,7 +18,7 @@ from voltray.driver.plan import logical
 from voltray.driver.plan import relations as r
 from voltray.proto.coercion import wider_type
 from voltray.proto.expressions import Alias, Attribute, Expression, Literal, new_id, to_attribute
-from voltray.proto.types import DataType, StructField, StructType, same_type
+from voltray.proto.types import DataType, StructField, StructType, equal_structures, same_type
 
 if TYPE_CHECKING:
     from voltray.driver.analysis.resolver import Analysis
@@ -201,6 +201,8 @@ def _widened(
         common: DataType = sides[0][1][i].dtype
         for position, (_, columns) in enumerate(sides[1:], 1):
             found = wider_type(common, columns[i].dtype, ansi)
+            if found is None and equal_structures(common, columns[i].dtype):
+                found = common
             if found is None:
                 raise analysis_error(
                     "INCOMPATIBLE_COLUMN_TYPE", relation.origin, operator=operator, columnOrdinalNumber=ordinal(i),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+from typing import Any
+
 import numpy as np
 import polars as pl
 from hypothesis import given, settings
@@ -50,12 +53,19 @@ def test_doubles_print_alike_alone_and_in_columns(value: float) -> None:
         assert float(text) == value or abs(value) >= 2.0**53
 
 
+def _cube_root(x: Any) -> Any:
+    """To the last digit: the platform's own is three of them off now and then."""
+    with localcontext() as context:
+        context.prec = 40
+        return np.array([float(Decimal(float(v)) ** (Decimal(1) / 3)) for v in x])
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.floats(min_value=1e-300, max_value=1e300))
 def test_elementary_functions_are_within_a_last_digit_of_the_platform(value: float) -> None:
     x = np.array([value])
     for mine, theirs in (
-        (math_strict.log, np.log), (math_strict.cbrt, np.cbrt), (math_strict.atan, np.arctan),
+        (math_strict.log, np.log), (math_strict.cbrt, _cube_root), (math_strict.atan, np.arctan),
         (math_strict.log10, np.log10),
     ):  # fmt: skip
         found, wanted = mine(x)[0], theirs(x)[0]
