@@ -108,6 +108,6 @@ def test_a_browser_shows_the_stages_and_runs_nothing_of_a_statement(
     shown = browse("--dump-dom", "--window-size=1400,1200", f"--screenshot={shot}", url, folder=tmp_path)
     assert "<title>Operation" in shown and "hacked'" in shown and "<title>hacked" not in shown
     assert shown.count('class="node done"') == len(operation["queries"][0]["stages"])
-    assert not shot.exists() or shot.stat().st_size > 20_000
+    assert shot.stat().st_size > 20_000  # a page without its style or its drawing has a fraction of that
     overview = browse("--dump-dom", spark3_page, folder=tmp_path)
     assert "shuffled" in overview and "Refresh by itself" in overview and "<title>hacked" not in overview
