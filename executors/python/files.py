@@ -98,9 +98,10 @@ class SessionFiles:
                 return
             mine = {self._content(session_id, d) for d in folder.contents}
             others = {self._content(s, d) for s, o in self._sessions.items() for d in o.contents}
+            # Under the lock: a session that comes now must not be told that they are there.
+            for content in mine - others:
+                content.unlink(missing_ok=True)
         shutil.rmtree(folder.path, ignore_errors=True)
-        for content in mine - others:
-            content.unlink(missing_ok=True)
 
     def end(self) -> None:
         """Remove everything."""
