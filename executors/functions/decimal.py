@@ -199,9 +199,11 @@ def multiply_columns(left: DecimalType, right: DecimalType, target: DecimalType,
 
     def run(rows: Rows, first: pl.Series, second: pl.Series) -> pl.Series:
         a, b = unscaled_of(first), unscaled_of(second)
-        if not safe and largest(a) * largest(b) > _INT128_MAX // 2:
+        bound = 0 if safe else largest(a) * largest(b)
+        if bound > _INT128_MAX // 2:
             return exact_rows(rows, (a, b), compute, scale, target, mode)
-        return fitted(rows, a * b, scale, target, mode, safe)
+        fits = safe or (scale == target.scale and bound < 10**target.precision)
+        return fitted(rows, a * b, scale, target, mode, fits)
 
     return run
 

@@ -12,6 +12,7 @@ from voltray.executors.functions.aggregate_entries import IGNORE_NULLS
 from voltray.executors.functions.catalogue import lookup
 from voltray.executors.functions.evaluation import Evaluation, EvaluationContext
 from voltray.executors.functions.registry import Function, Split
+from voltray.executors.operators.aggregate_arguments import shared_arguments
 from voltray.executors.operators.columns import names_of, with_comparable_maps
 from voltray.executors.operators.task import TaskContext
 from voltray.proto.expressions import AggregateCall, Alias, Attribute, column_name, dtype_of
@@ -70,7 +71,12 @@ def compile_aggregate(operator: Aggregate, children: tuple[pl.LazyFrame, ...], t
     """Arguments as columns, one Polars group-by, and the values of its buffers."""
     collects = operator.mode in (AggregateMode.WHOLE, AggregateMode.PARTIAL)
     frame = with_comparable_maps(children[0], operator.groups)
-    prepared = [prepare(alias, task.evaluation, collects=collects) for alias in operator.aggregates]
+    aggregates = operator.aggregates
+    if collects:
+        aggregates, common = shared_arguments(aggregates)
+        if common:
+            frame = frame.with_columns([compile_expression(v, task.evaluation).alias(a.column) for a, v in common])
+    prepared = [prepare(alias, task.evaluation, collects=collects) for alias in aggregates]
     columns = [c for p in prepared for c in p.columns]
     if columns:
         frame = frame.with_columns(columns)
