@@ -105,21 +105,16 @@ def load_tables(spark: Any) -> None:
         spark.createDataFrame(pq.read_table(folder / f"{table}.parquet")).write.saveAsTable(table)
 
 
-def right_answer(spark: Any, number: int) -> bool:
-    """Run a TPC-H query and compare its answer with DuckDB's."""
-    return same_rows(spark.sql(spark_texts()[number]).collect(), duckdb_answer(number, SCALE))
-
-
 def run_all_queries(spark: Any, threads: int, killed: Callable[[], None] | None = None) -> None:
     """Run the 22 queries, several at a time; something may be killed once a few have ended."""
-    for number in spark_texts():
-        duckdb_answer(number, SCALE)  # DuckDB's connection is for one thread
+    texts = spark_texts()
+    expected = {number: duckdb_answer(number, SCALE) for number in texts}  # before: its connection is for one thread
     with ThreadPoolExecutor(threads) as pool:
-        answers = {number: pool.submit(right_answer, spark, number) for number in spark_texts()}
+        answers = {number: pool.submit(spark.sql(text).collect) for number, text in texts.items()}
         if killed is not None:
             answers[3].result()
             killed()
-        wrong = [number for number, answer in answers.items() if not answer.result()]
+        wrong = [number for number, answer in answers.items() if not same_rows(answer.result(), expected[number])]
     assert not wrong, f"these answers differ from DuckDB's: {wrong}"
     print(f"    {len(answers)} answers as DuckDB's", flush=True)
 
@@ -181,7 +176,7 @@ def check(compose: Path) -> None:
         name = f"{SETTINGS['COMPOSE_PROJECT_NAME']}-executor-2"
         run_all_queries(spark, 3, lambda: print("   ", "killed", run("docker", "kill", name), end=""))
         eventually("two executors", lambda: metric("sum(voltray_executor_up)") == 2)
-        assert len(hosts_in_use(spark)) == 2
+        run_all_queries(spark, 3)
     spark.stop()
 
 
