@@ -101,7 +101,7 @@ def _buckets(durations: Durations) -> list[tuple[str, float]]:
 
 def _of_executors(executors: Sequence[ExecutorStatus]) -> Iterable[Metric]:
     up = GaugeMetricFamily("voltray_executor_up", "Whether an executor takes tasks.", labels=["executor"])
-    tasks = GaugeMetricFamily("voltray_executor_running_tasks", "Tasks that hold its slots.", labels=["executor"])
+    tasks = GaugeMetricFamily("voltray_executor_running_tasks", "Tasks that it runs.", labels=["executor"])
     slots = GaugeMetricFamily("voltray_executor_slots", "Tasks that it runs at a time.", labels=["executor"])
     budget = GaugeMetricFamily("voltray_executor_memory_budget_bytes", "What it may use.", labels=["executor"])
     memory = GaugeMetricFamily("voltray_executor_resident_bytes", "What it holds.", labels=["executor"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -18,7 +19,6 @@ from voltray.driver.scheduler.losses import LOSSES, SpillLoss
 from voltray.driver.scheduler.query import ResultBatch, StageProgress
 from voltray.driver.scheduler.query_stages import POLL_SECONDS, QueryStages, internal_error, is_short_task
 from voltray.driver.scheduler.resuming import SentBatches
-from voltray.driver.scheduler.slots import choose_for_small
 from voltray.driver.scheduler.stage_notes import begin_notes
 from voltray.driver.scheduler.state import StageState, started
 from voltray.proto.failures import SparkError
@@ -28,12 +28,12 @@ from voltray.proto.tasks import ResultReply, TaskReport
 
 @dataclass(frozen=True, slots=True)
 class StartedTask:
-    """A result task on its way; ``has_slot`` until its first batches are there."""
+    """A result task on its way; ``give_back`` lets go of its slot, None once its first batches are there."""
 
     index: int
     handle: ExecutorHandle
     reference: Any
-    has_slot: bool
+    give_back: Callable[[], None] | None
     since: float = field(default_factory=time.monotonic)
 
 
@@ -88,22 +88,23 @@ class ResultStage:
         prepared = stages.prepare(stored, index)
         slots = stages.cluster.slots
         avoided = stored.state.tasks[index].avoided
-        has_slot = self._streaming or len(stored.stage.tasks) > 1
         executor: int | None = None
-        if has_slot:
+        if self._streaming or len(stored.stage.tasks) > 1:
             is_short = is_short_task(stored, index)
             executor = slots.try_take(stages.query_id, prepared.preferred, avoided, is_short=is_short)
             while executor is None and must:
                 stages.check()
                 executor = slots.take(stages.query_id, prepared.preferred, POLL_SECONDS, is_short=is_short)
+            if executor is None:
+                return None
+            give_back = partial(slots.release, executor, stages.query_id)
         else:  # small work does not queue behind large work
-            executor = choose_for_small(slots.state, prepared.preferred, avoided)
+            executor = slots.take_small(prepared.preferred, avoided)
             while executor is None:
                 stages.check()
                 slots.wait(POLL_SECONDS)
-                executor = choose_for_small(slots.state, prepared.preferred, avoided)
-        if executor is None:
-            return None
+                executor = slots.take_small(prepared.preferred, avoided)
+            give_back = partial(slots.release_small, executor)
         handle = stages.cluster.executor(executor)
         stored.state = started(stored.state, index)
         self.notes.task_started()
@@ -111,10 +112,9 @@ class ResultStage:
             stages.cluster.python.send_files(handle, stored.context)
             reference = handle.actor.result.remote(prepared.data, *prepared.arguments)
         except BaseException:
-            if has_slot:
-                slots.release(executor, stages.query_id)
+            give_back()
             raise
-        return StartedTask(index, handle, reference, has_slot)
+        return StartedTask(index, handle, reference, give_back)
 
     def _read(self, ahead: deque[StartedTask]) -> Iterator[ResultBatch]:
         """The batches of the first started task, which leaves the queue when read to its end."""
@@ -162,7 +162,7 @@ class ResultStage:
                 self._start_again(ahead, loss)
                 continue
             self._release(task)
-            ahead[0] = replace(task, has_slot=False)
+            ahead[0] = replace(task, give_back=None)
             return reply
 
     def _start_again(self, ahead: deque[StartedTask], loss: BaseException) -> None:
@@ -171,7 +171,7 @@ class ResultStage:
         for position, other in enumerate(ahead):
             # What is made again needs slots, and those of the tasks behind this one would stay taken until it is read.
             self._release(other)
-            ahead[position] = replace(other, has_slot=False)
+            ahead[position] = replace(other, give_back=None)
         task = ahead.popleft()
         self._stages.recover(self._stored, task.index, task.handle, loss)
         again = self._start(task.index, must=True)
@@ -194,8 +194,8 @@ class ResultStage:
                     raise internal_error(error) from None
 
     def _release(self, task: StartedTask) -> None:
-        if task.has_slot:
-            self._stages.cluster.slots.release(task.handle.index, self._stages.query_id)
+        if task.give_back is not None:
+            task.give_back()
 
     def _drop(self, ahead: deque[StartedTask]) -> None:
         """Let tasks go that were started ahead and are not read."""
@@ -217,4 +217,5 @@ class ResultStage:
     def _note(self, done: int) -> None:
         stage = self._stored.stage
         total = len(stage.tasks)
-        self._stages.progress[stage.stage_id] = StageProgress(stage.stage_id, total, done, 0, done == total)
+        progress = StageProgress(stage.stage_id, total, done, 0, done == total, self.notes)
+        self._stages.progress[stage.stage_id] = progress

@@ -53,7 +53,7 @@ def executor_states(cluster: Cluster) -> tuple[ExecutorStatus, ...]:
                 node=names.get(handle.node_id, ""),
                 cpus=cluster.executor_cpus,
                 slots=slots.capacity,
-                running_tasks=slots.running[handle.index] if handle.index < len(slots.running) else 0,
+                running_tasks=cluster.slots.tasks_of(handle.index),
                 memory_budget=cluster.executor_memory,
                 memory_used=memory,
                 python_workers=None if workers is None else len(workers),

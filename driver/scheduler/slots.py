@@ -42,18 +42,27 @@ def choose(state: SlotState, preferred: int | None, avoided: frozenset[int], *, 
     return _best(state, [i for i in state.up if state.running[i] < capacity], preferred, avoided)
 
 
-def choose_for_small(state: SlotState, preferred: int | None, avoided: frozenset[int]) -> int | None:
-    """The executor for a task that needs no slot; None if all are down."""
-    return _best(state, list(state.up), preferred, avoided)
+def choose_for_small(
+    state: SlotState, small: Mapping[int, int], preferred: int | None, avoided: frozenset[int]
+) -> int | None:
+    """The executor for a task that needs no slot, by the slots and the ``small`` ones of each; None if all are down."""
+    return _best(state, list(state.up), preferred, avoided, small)
 
 
-def _best(state: SlotState, free: list[int], preferred: int | None, avoided: frozenset[int]) -> int | None:
+def _best(
+    state: SlotState,
+    free: list[int],
+    preferred: int | None,
+    avoided: frozenset[int],
+    small: Mapping[int, int] | None = None,
+) -> int | None:
     candidates = [i for i in free if i not in avoided] or free
     if not candidates:
         return None
     if preferred in candidates:
         return preferred
-    return min(candidates, key=lambda i: (state.running[i], i))
+    beside = small or {}
+    return min(candidates, key=lambda i: (state.running[i] + beside.get(i, 0), i))
 
 
 def went_down(state: SlotState, executor: int) -> SlotState:
@@ -133,6 +142,8 @@ class SlotPool:
     """The slots of all executors, shared by the threads of all queries."""
 
     state: SlotState
+    small: Counter[int] = field(default_factory=Counter)
+    """Tasks of each executor that need no slot."""
     waiting: Counter[str] = field(default_factory=Counter)
     changed: threading.Condition = field(default_factory=threading.Condition)  # re-entrant
     last_up: float = field(default_factory=time.monotonic)
@@ -186,6 +197,24 @@ class SlotPool:
             with self.changed:
                 self.waiting[query_id] -= 1
                 self.changed.notify_all()
+
+    def take_small(self, preferred: int | None, avoided: frozenset[int]) -> int | None:
+        """The executor of a task that needs no slot; None if all are down."""
+        with self.changed:
+            executor = choose_for_small(self.state, self.small, preferred, avoided)
+            if executor is not None:
+                self.small[executor] += 1
+            return executor
+
+    def release_small(self, executor: int) -> None:
+        """Note that such a task has ended."""
+        with self.changed:
+            self.small[executor] -= 1
+
+    def tasks_of(self, executor: int) -> int:
+        """Tasks that an executor runs, those without a slot too."""
+        running = self.state.running
+        return self.small[executor] + (running[executor] if executor < len(running) else 0)
 
     def set_up(self, executor: int, is_up: bool) -> None:
         """Note that an executor went down, or that its replacement came up."""

@@ -87,10 +87,21 @@ def test_a_pool_gives_out_no_more_than_it_has() -> None:
     assert pool.take("b", None, 0.01) == 0
 
 
+def test_small_tasks_go_where_the_fewest_tasks_run() -> None:
+    pool = SlotPool(SlotState(1, (0, 0, 0)))
+    assert pool.try_take("large") == 0
+    assert [pool.take_small(None, frozenset()) for _ in range(5)] == [1, 2, 0, 1, 2]
+    assert pool.take_small(2, frozenset()) == 2
+    pool.release_small(1)
+    pool.release_small(1)
+    assert pool.take_small(None, frozenset()) == 1
+    assert pool.try_take("other") == 1  # a slot is free whatever small tasks run beside
+
+
 def test_an_executor_that_is_down_takes_no_task() -> None:
     state = went_down(SlotState(2, (0, 0)), 0)
     assert choose(state, 0, frozenset()) == 1
-    assert choose_for_small(went_down(state, 1), 0, frozenset()) is None
+    assert choose_for_small(went_down(state, 1), {}, 0, frozenset()) is None
     assert choose(came_up(state, 0), 0, frozenset()) == 0
 
 
