@@ -26,5 +26,5 @@ def progress_response(stages: Sequence[StageProgress]) -> Response:
             input_bytes_read=stage.input_bytes_read,
             done=stage.done,
         )
-    progress.num_inflight_tasks = sum(s.num_tasks - s.num_completed_tasks for s in stages if not s.done)
+    progress.num_inflight_tasks = sum(s.num_running_tasks for s in stages)
     return response

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from voltray.driver.monitoring.stages import StageNotes
     from voltray.driver.plan.logical import LogicalPlan
     from voltray.executors.functions.evaluation import EvaluationContext
     from voltray.proto.expressions import Alias
@@ -32,6 +33,13 @@ class StageProgress:
     num_completed_tasks: int
     input_bytes_read: int
     done: bool
+    notes: StageNotes | None = None
+    """What is known of the stage as it runs."""
+
+    @property
+    def num_running_tasks(self) -> int:
+        """Tasks that executors have at this moment; none of those that wait."""
+        return 0 if self.done or self.notes is None else self.notes.running
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,7 +342,7 @@ class QueryStages:
             stored.notes.done = done
         if isinstance(stage.output, Exchange | CacheOutput | WriteOutput):
             self.progress[stage.stage_id] = StageProgress(
-                stage.stage_id, len(stage.tasks), done, 0, stored.state.is_done
+                stage.stage_id, len(stage.tasks), done, 0, stored.state.is_done, stored.notes
             )
 
 

@@ -12,6 +12,7 @@ from pyspark.errors import AnalysisException, ArithmeticException, PySparkExcept
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 from pyspark.sql.connect.session import SparkSession
+from pyspark.sql.connect.shell.progress import StageInfo
 from pyspark.storagelevel import StorageLevel
 
 
@@ -26,6 +27,25 @@ def test_results_of_any_size(spark: SparkSession):
 def test_a_quotient_by_a_constant_is_exact(spark: SparkSession):
     rows = spark.sql("select id / 10D, id % 100 / 10D, id / 10 from range(10)").collect()
     assert rows == [(n / 10, n / 10, n / 10) for n in range(10)]
+
+
+def test_progress_counts_the_tasks_that_run(spark: SparkSession):
+    seen: list[tuple[int, int]] = []
+
+    def note(stages: list[StageInfo], inflight_tasks: int, **_: object) -> None:
+        seen.append((sum(stage.num_tasks for stage in stages), inflight_tasks))
+        if inflight_tasks:
+            spark.interruptAll()
+
+    spark.conf.set("spark.connect.progress.reportInterval", "50ms")
+    spark.registerProgressHandler(note)
+    try:
+        with pytest.raises(PySparkException, match="OPERATION_CANCEL"):
+            spark.range(4_000_000_000).selectExpr("sum(sqrt(id) * ln(id + 1))").collect()
+    finally:
+        spark.clearProgressHandlers()
+        spark.conf.unset("spark.connect.progress.reportInterval")
+    assert any(0 < running < total for total, running in seen), seen
 
 
 def test_a_row_larger_than_a_chunk(spark: SparkSession):
