@@ -32,6 +32,8 @@ _DIE_WITH_PARENT = 1
 _ADOPT_ORPHANS = 36
 _FOLDERS = "voltray-python-*"
 _LARGEST_REQUEST = 64
+# Functions of one user on all cores are not to hold up the executor and the driver, which serve everybody.
+_NICENESS = 5
 _IMPORTED_AHEAD = (
     "pandas",
     "pyarrow.compute",
@@ -104,6 +106,7 @@ def limit_memory(limit: int) -> None:
 def run_worker(entry: Any, descriptor: int) -> None:
     """Run tasks until the executor closes the socket; before each comes what it is to run under."""
     faulthandler.enable()
+    os.nice(_NICENESS)
     connection = socket.socket(fileno=descriptor)
     file = connection.makefile("rwb", 1 << 20)
     while head := file.read(4):

@@ -177,6 +177,20 @@ def test_a_death_or_a_hang_is_its_own_querys(new_session: Any) -> None:
     assert values_of(spark, udf(lambda value: value, LongType())) == list(range(6))
 
 
+@udf(LongType())
+def priorities(_: int) -> int:
+    """How much lower the worker's priority is than that of what started it."""
+    import os
+
+    factory = os.getppid()
+    return os.getpriority(os.PRIO_PROCESS, 0) - os.getpriority(os.PRIO_PROCESS, factory)
+
+
+def test_functions_give_way_to_everybodys_queries(new_session: Any) -> None:
+    # Ray's own workers may be at 15 already, and 19 is the lowest.
+    assert set(values_of(new_session(), priorities)) <= {4, 5}
+
+
 def test_tracebacks_are_short_whole_or_hidden(new_session: Any) -> None:
     spark = new_session()
 
