@@ -27,6 +27,8 @@ def compile_nested_loop_join(
 
     def pairs(ours: pl.LazyFrame, theirs: pl.LazyFrame) -> pl.LazyFrame:
         crossed = ours.join(theirs, how="cross", maintain_order="left_right" if task.ordered else "none")
+        # Its rows may be the square of those that the scans let through: it has to stop by itself.
+        crossed = crossed if task.gate is None else task.gate(crossed)
         return crossed if condition is None else crossed.filter(condition)
 
     left_columns, right_columns = names_of(operator.left_output), names_of(operator.right_output)
